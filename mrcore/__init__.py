@@ -1,0 +1,1 @@
+"""mrcore: MapReduce and streams over big corpora, native kernels driven from Python."""
