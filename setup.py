@@ -24,6 +24,10 @@ CPU = ["mr_cpu", "mr_dispatch", "mr_tokenize", "mr_tokenize_avx2", "mr_tokenize_
 KERNELS = {
     "cpu": CPU,
     "hash": ["mr_hash"],
+    "memory": [],
+    "merge": ["mr_merge"],
+    "sort": ["mr_sort"],
+    "table": [*CPU, "mr_hash", "mr_table", "mr_sort", "mr_record", "mr_fault"],
     "tokenize": CPU,
 }
 
@@ -40,8 +44,7 @@ setup(
             )
             for name, sources in KERNELS.items()
         ],
-        compiler_directives={"language_level": "3", "boundscheck": False, "wraparound": False,
-                             "embedsignature": True},
+        compiler_directives={"language_level": "3", "embedsignature": True},
         build_dir="build/cython",
     )
 )

@@ -1,7 +1,7 @@
 /* XXH3-64: the hash that decides a key's partition.
  *
  * Written from the published specification (xxHash "XXH3 algorithm overview",
- * doc/xxhash_spec.md of the xxHash project, version 0.2.0), little-endian results equal
+ * doc/xxhash_spec.md of the xxHash project), little-endian results equal
  * to XXH3_64bits_withSeed for every length. Scalar: keys are short, and blocks of bulk
  * data are checksummed by the xxhash package.
  */

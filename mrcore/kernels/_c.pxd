@@ -41,3 +41,91 @@ cdef extern from "mr_dispatch.h" nogil:
 
 cdef extern from "mr_hash.h" nogil:
     uint64_t mr_hash_xxh3(const uint8_t *data, size_t size, uint64_t seed)
+
+cdef extern from "mr_key.h" nogil:
+    ctypedef struct mr_entry:
+        uint64_t word
+        uint64_t ref
+        int64_t value
+    uint64_t mr_word_at(const uint8_t *key, size_t size, size_t depth)
+    const uint8_t *mr_entry_key(const mr_entry *entry, uint8_t *scratch, size_t *size)
+
+cdef extern from "mr_partition.h" nogil:
+    ctypedef struct mr_partitioner:
+        uint32_t count
+        const mr_entry *splitters
+
+cdef extern from "mr_table.h" nogil:
+    const int MR_TABLE_BITS_MIN
+    ctypedef enum mr_table_part:
+        MR_PART_SHORT
+        MR_PART_MIDDLE
+        MR_PART_LONG
+        MR_PART_ARENA
+    ctypedef struct mr_slots:
+        void *slots
+        unsigned bits
+        uint64_t used
+    ctypedef struct mr_table:
+        mr_slots *part
+        uint8_t *arena
+        size_t arena_room
+        mr_table_part want
+        size_t want_bytes
+        uint64_t tokens
+    size_t mr_table_slot_size(mr_table_part part)
+    uint64_t mr_table_used(const mr_table *table)
+    mr_status mr_table_feed(mr_table *table, mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final,
+                            int lower, size_t *consumed)
+    void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned bits)
+    void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr_entry *entries,
+                        uint32_t *partition_of, uint64_t *offset)
+    void mr_table_clear(mr_table *table)
+
+cdef extern from "mr_sort.h" nogil:
+    void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch)
+
+cdef extern from "mr_record.h" nogil:
+    mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                               size_t *written, size_t *want)
+    const uint8_t *mr_record_decode(const uint8_t *next, const uint8_t *end, const uint8_t **key, size_t *size,
+                                    int64_t *value)
+
+cdef extern from "mr_merge.h" nogil:
+    ctypedef enum mr_emit:
+        MR_EMIT_LINES
+        MR_EMIT_RECORDS
+    ctypedef struct mr_run:
+        pass
+    ctypedef struct mr_merge:
+        mr_run *runs
+        uint32_t *loser
+        uint32_t k
+        uint32_t dry
+        mr_emit emit
+        int64_t value_min
+        uint8_t *out
+        size_t room
+        size_t done
+        size_t want
+        uint64_t records_in
+        uint64_t records_out
+    void mr_merge_start(mr_merge *merge)
+    void mr_merge_refill(mr_merge *merge, uint32_t run, const uint8_t *block, size_t size)
+    void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
+    mr_status mr_merge_run(mr_merge *merge, uint64_t records)
+
+cdef extern from "mr_fault.h" nogil:
+    int mr_fault_install()
+    mr_status mr_fault_call(mr_status (*kernel)(void *) noexcept nogil, void *context, const void *base, size_t size)
+
+cdef extern from "sys/mman.h" nogil:
+    const int PROT_READ
+    const int PROT_WRITE
+    const int MAP_PRIVATE
+    const int MAP_ANONYMOUS
+    const int MADV_HUGEPAGE
+    void *MAP_FAILED
+    void *mmap(void *address, size_t size, int protection, int flags, int fd, int64_t offset)
+    int munmap(void *address, size_t size)
+    int madvise(void *address, size_t size, int advice)

@@ -1,0 +1,138 @@
+"""Merge of sorted runs, equal keys combined by adding their int64 values.
+
+A run is an iterator of blocks (bytes-like) of records in ``csrc/mr_record.h``'s form; the
+result comes as chunks of text lines or of records again. Memory: one block a run and one
+output buffer.
+"""
+from mrcore.errors import CorruptionError, JobError
+from mrcore.kernels cimport _c
+from mrcore.kernels._c cimport int64_t, mr_run, uint8_t, uint32_t, uint64_t
+from mrcore.kernels.memory cimport Pages
+
+cdef enum:
+    RECORDS_A_CALL = 200_000  # about 10 ms, then Python may look at signals
+
+EMITS = ("lines", "records")
+
+
+cdef class Merge:
+    """Merges ``runs`` and yields the output when iterated, once.
+
+    Args:
+        runs: iterators of blocks, each ascending by key bytes.
+        emit: ``"lines"`` (key TAB value LF) or ``"records"``.
+        value_min: keys whose combined value is below are left out; may be raised between chunks.
+        names: what each run is called in an error.
+        room: size of the output buffer in bytes.
+
+    A chunk is a view of the output buffer and must be used before the next is taken.
+
+    Raises:
+        CorruptionError: a record that does not parse, or keys out of order.
+        JobError: a sum left the range of int64.
+    """
+
+    cdef _c.mr_merge merge
+    cdef Pages state
+    cdef list runs, views, names
+    cdef bytearray out
+    cdef uint8_t[::1] view
+
+    def __init__(self, runs, str emit="lines", value_min=None, names=None, size_t room=1 << 20):
+        self.runs = [iter(run) for run in runs]
+        self.names = list(names) if names is not None else [f"run {i}" for i in range(len(self.runs))]
+        self.views = [None] * len(self.runs)
+        cdef size_t k = len(self.runs)
+        self.state = Pages(max(k, 1) * (sizeof(mr_run) + sizeof(uint32_t)))
+        self.merge.runs = <mr_run *>self.state.address
+        self.merge.loser = <uint32_t *>(self.merge.runs + k)
+        self.merge.k = k
+        cdef int how = EMITS.index(emit)
+        self.merge.emit = <_c.mr_emit>how
+        self.merge.value_min = -(1 << 63) if value_min is None else value_min
+        self.out = bytearray(max(room, 64))
+        self.view = self.out
+        self.merge.out = &self.view[0]
+        self.merge.room = len(self.out)
+        _c.mr_merge_start(&self.merge)
+
+    @property
+    def value_min(self):
+        """Keys whose combined value is below this are left out."""
+        return self.merge.value_min
+
+    @value_min.setter
+    def value_min(self, int64_t value):
+        self.merge.value_min = value
+
+    @property
+    def records_in(self):
+        """Records read so far."""
+        return self.merge.records_in
+
+    @property
+    def records_out(self):
+        """Records written so far."""
+        return self.merge.records_out
+
+    def __iter__(self):
+        cdef _c.mr_status status
+        cdef bytearray larger
+        if not self.runs:
+            return
+        while True:
+            with nogil:
+                status = _c.mr_merge_run(&self.merge, RECORDS_A_CALL)
+            if status == _c.MR_NEED_ROOM:
+                continue
+            if status == _c.MR_NEED_INPUT:
+                self.refill(self.merge.dry)
+                continue
+            if status == _c.MR_CORRUPT:
+                raise CorruptionError(f"{self.names[self.merge.dry]}: a record that does not parse or is out of order")
+            if status == _c.MR_OVERFLOW:
+                raise JobError("an integer sum left the range of int64")
+            if self.merge.done:
+                yield memoryview(self.out)[:self.merge.done]
+            if status == _c.MR_OK:
+                return
+            if self.merge.done or self.merge.want <= <size_t>len(self.out):
+                _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
+            if self.merge.want > <size_t>len(self.out):
+                larger = bytearray(self.merge.want)
+                self.view = larger
+                _c.mr_merge_flushed(&self.merge, &self.view[0], len(larger))
+                self.out = larger
+
+    cdef void refill(self, uint32_t run) except *:
+        cdef const uint8_t[::1] block
+        for item in self.runs[run]:
+            if len(item):
+                block = item
+                self.views[run] = item
+                _c.mr_merge_refill(&self.merge, run, &block[0], block.shape[0])
+                return
+        self.views[run] = None
+        _c.mr_merge_refill(&self.merge, run, NULL, 0)
+
+
+def decode(const uint8_t[::1] block not None):
+    """The ``(key, value)`` pairs of one block, as a list.
+
+    Raises:
+        CorruptionError: the block does not parse.
+    """
+    cdef const uint8_t *at = &block[0] if block.shape[0] else NULL
+    cdef const uint8_t *end = at + block.shape[0]
+    cdef const uint8_t *key
+    cdef const uint8_t *after
+    cdef size_t size
+    cdef int64_t value
+    pairs = []
+    while at < end:
+        after = _c.mr_record_decode(at, end, &key, &size, &value)
+        if after == NULL:
+            raise CorruptionError(f"a record at byte {block.shape[0] - (end - at)} of its block does not parse")
+        pairs.append(((<const char *>key)[:size], value))
+        at = after
+    return pairs
