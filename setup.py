@@ -26,6 +26,7 @@ KERNELS = {
     "hash": ["mr_hash"],
     "memory": [],
     "merge": ["mr_merge"],
+    "process": [],
     "sort": ["mr_sort"],
     "table": [*CPU, "mr_hash", "mr_table", "mr_sort", "mr_record", "mr_fault"],
     "tokenize": CPU,

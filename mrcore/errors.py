@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class MrcoreError(Exception):
-    """Base of all errors of mrcore."""
+    """Base of all errors of mrcore. By itself: the job failed."""
 
     exit_code = 1
 
@@ -19,45 +19,70 @@ class UsageError(MrcoreError, ValueError):
     exit_code = 2
 
 
-class InputError(MrcoreError, OSError):
+class InputError(MrcoreError):
     """Input that is missing, unreadable, or changed while it was read."""
 
     exit_code = 3
 
 
-class OutputExistsError(MrcoreError, OSError):
+class BadRecordError(InputError):
+    """A record that does not follow its format."""
+
+
+class OutputExistsError(MrcoreError):
     """Output that is there already, or a place that cannot be written."""
 
     exit_code = 4
 
 
-class BudgetError(MrcoreError, MemoryError):
+class BudgetError(MrcoreError):
     """The job does not fit in its memory or disk budget."""
 
     exit_code = 5
 
 
-class DiskFullError(BudgetError, OSError):
-    """No space left where the job writes."""
+class DiskFullError(BudgetError):
+    """No space is left where the job writes."""
 
 
-class JobError(MrcoreError):
-    """The job failed, by the data's or the system's fault."""
+class UserCodeError(MrcoreError):
+    """The user's own function failed."""
 
 
-class CorruptionError(JobError):
+class SerializationError(MrcoreError):
+    """Something of the user's cannot travel to a worker."""
+
+
+class CorruptionError(MrcoreError):
     """Bytes that mrcore wrote did not read back as written."""
 
 
-class WorkerLostError(JobError):
+class WorkerLostError(MrcoreError):
     """A worker process died and the job could not go on without it."""
-
-
-class ProtocolError(JobError):
-    """A message between processes that does not follow the protocol."""
 
 
 class JobCancelledError(MrcoreError):
     """The job was cancelled."""
 
     exit_code = 6
+
+
+class ProtocolError(MrcoreError):
+    """A message between processes does not follow the protocol."""
+
+
+class AuthenticationError(MrcoreError):
+    """A peer could not say who it is."""
+
+    exit_code = 7
+
+
+def shown(path: bytes | str) -> str:
+    """A path as one printable line, whatever its bytes are: controls and bad UTF-8 are escaped."""
+    text = path.decode("utf-8", "backslashreplace") if isinstance(path, bytes) else path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def reason(error: OSError) -> str:
+    """What the system says of an error, without Python's decoration."""
+    return (error.strerror or str(error)).lower() if error.errno else str(error)

@@ -275,7 +275,9 @@ CORPORA = (
     generated_file("distinct-64m", 64 * MIB, 3, "cf32ebbad9f938a3", "random tokens, nearly all distinct, 64 MiB"),
     generated_file("distinct-512m", 512 * MIB, 3, "15af65c1757e4480", "the same, 512 MiB"),
     linux_source("linux-1g", GIB, f"real text: the files of Debian's {LINUX_PACKAGE} as one, 1 GiB"),
-    small_files("small-files", "e2a9c288b694b426", f"{SMALL_FILES_COUNT:,} files of Zipf text in folders, 256 bytes to 64 KiB each"),
+    small_files(
+        "small-files", "e2a9c288b694b426", f"{SMALL_FILES_COUNT:,} files of Zipf text, 256 bytes to 64 KiB each"
+    ),
 )
 
 if __name__ == "__main__":

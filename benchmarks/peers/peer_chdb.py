@@ -4,15 +4,14 @@ import sys
 
 import chdb
 
+COUNT = "select arrayJoin({split}) as w, count() from file('{{input}}', LineAsString) group by w"
 FORMULATIONS = {
     # The function that is made for it.
-    "whitespace": "select arrayJoin(splitByWhitespace(line)) as w, count() from file('{input}', LineAsString) group by w",
+    "whitespace": COUNT.format(split="splitByWhitespace(line)"),
     # One separator byte, and the empty strings filtered after the grouping, where there is only one left.
-    "char": "select arrayJoin(splitByChar(' ', line)) as w, count() from file('{input}', LineAsString) group by w"
-    " having w != ''",
+    "char": COUNT.format(split="splitByChar(' ', line)") + " having w != ''",
     # Blocks of lines that stay in the cache after they have been split.
-    "small-blocks": "select arrayJoin(splitByWhitespace(line)) as w, count() from file('{input}', LineAsString)"
-    " group by w settings max_block_size = 16384",
+    "small-blocks": COUNT.format(split="splitByWhitespace(line)") + " settings max_block_size = 16384",
 }
 
 
@@ -23,7 +22,7 @@ def main() -> None:
     formulation, source, target, threads = sys.argv[1:]
     query, _, settings = FORMULATIONS[formulation].format(input=source).partition(" settings ")
     settings = ", ".join(filter(None, [f"max_threads = {threads}", settings]))
-    chdb.query(f"{query} into outfile '{target}' truncate format TSVRaw settings {settings}")
+    chdb.query(f"{query} into outfile '{target}' truncate format TSVRaw settings {settings}")  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

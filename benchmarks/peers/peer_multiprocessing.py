@@ -1,4 +1,4 @@
-"""Word count as one would write it in Python: peer_multiprocessing.py FORMULATION INPUT OUTPUT WORKERS, or --version."""
+"""Word count in plain Python: peer_multiprocessing.py FORMULATION INPUT OUTPUT WORKERS, or --version."""
 
 import multiprocessing
 import os

@@ -1,0 +1,1 @@
+"""The ``mrcore`` command. Thin: parse, call, print."""

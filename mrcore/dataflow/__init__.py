@@ -1,0 +1,1 @@
+"""What users write: lazy datasets, lowered to jobs."""

@@ -1,0 +1,1 @@
+"""Ways to run a task: in this process, or in worker processes."""

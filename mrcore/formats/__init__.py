@@ -1,0 +1,1 @@
+"""User data in and out: which files an input means, and what output looks like."""

@@ -129,3 +129,7 @@ cdef extern from "sys/mman.h" nogil:
     void *mmap(void *address, size_t size, int protection, int flags, int fd, int64_t offset)
     int munmap(void *address, size_t size)
     int madvise(void *address, size_t size, int advice)
+
+cdef extern from "sys/prctl.h" nogil:
+    const int PR_SET_PDEATHSIG
+    int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -4,7 +4,7 @@ A run is an iterator of blocks (bytes-like) of records in ``csrc/mr_record.h``'s
 result comes as chunks of text lines or of records again. Memory: one block a run and one
 output buffer.
 """
-from mrcore.errors import CorruptionError, JobError
+from mrcore.errors import CorruptionError, MrcoreError
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, mr_run, uint8_t, uint32_t, uint64_t
 from mrcore.kernels.memory cimport Pages
@@ -29,7 +29,7 @@ cdef class Merge:
 
     Raises:
         CorruptionError: a record that does not parse, or keys out of order.
-        JobError: a sum left the range of int64.
+        MrcoreError: a sum left the range of int64.
     """
 
     cdef _c.mr_merge merge
@@ -91,7 +91,7 @@ cdef class Merge:
             if status == _c.MR_CORRUPT:
                 raise CorruptionError(f"{self.names[self.merge.dry]}: a record that does not parse or is out of order")
             if status == _c.MR_OVERFLOW:
-                raise JobError("an integer sum left the range of int64")
+                raise MrcoreError("an integer sum left the range of int64")
             if self.merge.done:
                 yield memoryview(self.out)[:self.merge.done]
             if status == _c.MR_OK:

@@ -16,6 +16,7 @@ cdef enum:
     START_BITS = 16           # 1 MiB of short slots: start-up touches little memory
     ARENA_CHUNK = 1 << 20     # the first chunk; each further one doubles, up to
     ARENA_CHUNK_MAX = 64 << 20
+    SKIP_STEP = 32 << 20
 
 cdef struct feed_call:
     _c.mr_table *table
@@ -30,6 +31,24 @@ cdef struct feed_call:
 cdef _c.mr_status run_feed(void *context) noexcept nogil:
     cdef feed_call *call = <feed_call *>context
     return _c.mr_table_feed(call.table, call.tokenize, call.text, call.size, call.final, call.lower, &call.consumed)
+
+
+cdef struct skip_call:
+    _c.mr_tokenize_fn tokenize
+    _c.mr_tokenizer tokenizer
+    const uint8_t *text
+    size_t start
+    size_t stop
+    size_t found
+
+
+cdef _c.mr_status run_skip(void *context) noexcept nogil:
+    cdef skip_call *call = <skip_call *>context
+    if call.start and not _c.mr_tokenize_is_token(call.tokenizer, call.text[call.start - 1]):
+        call.found = call.start
+    else:
+        call.found = call.start + _c.mr_tokenize_skip(call.tokenize, call.text + call.start, call.stop - call.start)
+    return _c.MR_OK
 
 
 class TruncatedError(Exception):
@@ -90,6 +109,35 @@ cdef class CountTable:
         for pages in self.slots + self.arena:
             total += pages.size
         return total
+
+    def align(self, const uint8_t[::1] data, size_t start):
+        """First offset from ``start`` on that no token crosses: where a split really begins or ends.
+
+        A split ``[a, b)`` owns ``[align(a), align(b))``, so a token belongs to the split that
+        holds its first byte, and to no other.
+
+        Raises:
+            TruncatedError: ``data`` is a mapping whose file became shorter.
+        """
+        cdef skip_call call
+        cdef _c.mr_status status
+        cdef size_t size = data.shape[0]
+        if start == 0 or start >= size:
+            return min(start, size)
+        call.tokenize = dispatch().tokenize[self.tokenizer]
+        call.tokenizer = <_c.mr_tokenizer>self.tokenizer
+        call.text = &data[0]
+        call.start = start
+        while call.start < size:  # in steps, so that signals are seen on the way
+            call.stop = min(call.start + SKIP_STEP, size)
+            with nogil:
+                status = _c.mr_fault_call(run_skip, &call, call.text, size)
+            if status == _c.MR_FAULT:
+                raise TruncatedError
+            if call.found < call.stop:
+                return call.found
+            call.start = call.stop
+        return size
 
     def feed(self, const uint8_t[::1] data, size_t start, size_t stop, bint final):
         """Counts the tokens of ``data[start:stop]`` that end inside it.

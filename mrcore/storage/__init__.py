@@ -1,0 +1,1 @@
+"""Bytes at rest: mapped input, run files, atomic commit. Only this layer opens data files."""

@@ -1,0 +1,60 @@
+"""One line on a terminal that says how far a job is."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from mrcore.engine.spec import TaskResult
+from mrcore.runtime.job import Observer, Plan
+
+INTERVAL_S = 0.1
+
+
+class ProgressLine(Observer):
+    """Rewrites one line, ten times a second at most."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._total = self._bytes = self._tasks = self._done = 0
+        self._name = ""
+        self._start = time.monotonic()
+        self._next = 0.0
+        self._width = 0
+
+    def planned(self, plan: Plan) -> None:
+        """Remembers what there is to read."""
+        self._total = plan.input_bytes
+
+    def phase(self, name: str, tasks: int) -> None:
+        """Starts counting tasks anew."""
+        self._name, self._tasks, self._done = name, tasks, 0
+        self._draw(force=True)
+
+    def consumed(self, count: int) -> None:
+        """Counts bytes."""
+        self._bytes += count
+        self._draw()
+
+    def finished(self, result: TaskResult) -> None:
+        """Counts tasks."""
+        self._done += 1
+        self._draw()
+
+    def clear(self) -> None:
+        """Leaves the line empty, for whatever is printed next."""
+        if self._width:
+            self._out.write("\r" + " " * self._width + "\r")
+            self._out.flush()
+
+    def _draw(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if now < self._next and not force:
+            return
+        self._next = now + INTERVAL_S
+        rate = self._bytes / 1e6 / max(now - self._start, 1e-9)
+        share = f" {100 * min(self._bytes / self._total, 1):3.0f} %" if self._total else ""
+        text = f"mrcore: {self._name} {self._done}/{self._tasks} tasks, read{share} {self._bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
+        self._out.write("\r" + text.ljust(self._width))
+        self._out.flush()
+        self._width = len(text)

@@ -1,0 +1,31 @@
+"""Runs tasks in the calling process, one after the other."""
+
+from __future__ import annotations
+
+from mrcore.engine.task import TaskEnv, run_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mrcore.engine.spec import TaskResult, TaskSpec
+
+
+class Inline:
+    """No worker processes: for small input, for debugging, and as the contract's yardstick."""
+
+    workers = 0
+
+    def run(
+        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
+    ) -> Iterator[TaskResult]:
+        """See :meth:`mrcore.executors.base.Executor.run`."""
+        env = TaskEnv(progress)
+        for spec in specs:
+            yield run_task(spec, env)
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None

@@ -1,0 +1,168 @@
+"""A plain pool of worker processes on this machine.
+
+Each worker is a fresh interpreter, not a fork, so that it starts clean whatever threads and
+state the caller has. It talks over a socket pair that only the two of them hold. A worker
+that dies ends the job: attempts and retries belong to the scheduler.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from collections import deque
+
+import msgspec
+
+import mrcore
+from mrcore.engine.spec import TaskResult, encode_spec
+from mrcore.errors import MrcoreError, WorkerLostError
+from mrcore.executors.base import error_of
+from mrcore.wire.frames import FrameDecoder, encode_frame
+from mrcore.wire.messages import (
+    RunTask,
+    TaskFailed,
+    TaskFinished,
+    TaskProgressed,
+    decode_message,
+    encode_message,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mrcore.engine.spec import TaskSpec
+
+_WORKER_FD = 3  # first descriptor after the standard three
+
+
+class _Worker:
+    """One worker process as the coordinator sees it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.pid = os.posix_spawn(
+                sys.executable,
+                # -P: the current directory is not searched, so no file in it can pose as a module of ours
+                [sys.executable, "-P", "-m", "mrcore.executors.worker", str(_WORKER_FD), str(os.getpid())],
+                _environment(),
+                # also when it is that number already: the action clears close-on-exec
+                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), _WORKER_FD)],
+                setsigmask=[],
+            )
+        self.socket = ours
+        self.decoder = FrameDecoder()
+        self.running = 0  # tasks given and not answered
+        self.status: int | None = None
+
+    def give(self, spec: bytes) -> None:
+        self.running += 1
+        try:
+            self.socket.sendall(encode_frame(encode_message(RunTask(spec))))
+        except (BrokenPipeError, ConnectionResetError):
+            raise self.lost() from None
+
+    def lost(self) -> WorkerLostError:
+        """The error for a worker whose socket closed."""
+        code = os.waitstatus_to_exitcode(self.reap())
+        if code < 0:
+            how = f"killed by {signal.Signals(-code).name}"
+            hint = "the system may be out of memory: lower -j" if code == -signal.SIGKILL else "run again with -v"
+        else:
+            how, hint = f"exit status {code}", "see its message above"
+        return WorkerLostError(f"a worker process ended: pid {self.pid}, {how}: {hint}")
+
+    def reap(self) -> int:
+        if self.status is None:
+            self.status = os.waitpid(self.pid, 0)[1]
+        return self.status
+
+    def kill(self) -> None:
+        self.socket.close()
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.reap()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and where mrcore is found if that is not where every interpreter looks."""
+    environment = dict(os.environ)
+    root = os.path.dirname(os.path.dirname(os.path.abspath(mrcore.__file__)))
+    if os.path.basename(root) not in ("site-packages", "dist-packages"):
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
+    return environment
+
+
+class ProcessPool:
+    """Worker processes of one job.
+
+    Args:
+        workers: how many, at least 1. They start at once, in the background.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._pool.append(_Worker())
+        except OSError as error:
+            self.close()
+            raise MrcoreError(f"cannot start a worker process: {error.strerror}: lower -j") from error
+
+    def run(
+        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
+    ) -> Iterator[TaskResult]:
+        """See :meth:`mrcore.executors.base.Executor.run`."""
+        waiting = deque(encode_spec(spec) for spec in specs)
+        left = len(waiting)
+        poll = select.poll()
+        by_fd = {worker.socket.fileno(): worker for worker in self._pool}
+        for fd in by_fd:
+            poll.register(fd, select.POLLIN)
+        for _ in range(2 if ahead else 1):
+            for worker in self._pool:
+                if waiting:
+                    worker.give(waiting.popleft())
+        while left:
+            for fd, _ in poll.poll():
+                worker = by_fd[fd]
+                for result in self._receive(worker, progress):
+                    left -= 1
+                    if waiting:
+                        worker.give(waiting.popleft())
+                    yield result
+
+    def _receive(self, worker: _Worker, progress: Callable[[int], None]) -> Iterator[TaskResult]:
+        try:
+            data = worker.socket.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise worker.lost()
+        for payload in worker.decoder.feed(data):
+            match decode_message(payload):
+                case TaskProgressed(count):
+                    progress(count)
+                case TaskFinished(result):
+                    worker.running -= 1
+                    yield msgspec.msgpack.decode(result, type=TaskResult)
+                case TaskFailed(error, text, traceback):
+                    raise error_of(error, text, traceback)
+
+    def close(self) -> None:
+        """Stops every worker, whatever it is doing, and waits until it is gone."""
+        for worker in self._pool:
+            worker.kill()
+        self._pool.clear()
+
+    def __enter__(self) -> ProcessPool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -1,0 +1,97 @@
+"""From what a user types to the list of inputs: files, folders, globs and standard input.
+
+The order is part of the contract: arguments in their order, the files of a folder or a glob
+by the bytes of their paths. A folder is walked with its subfolders; links to folders are
+not followed, links to files are. What another mrcore job wrote beside its part files
+(``_SUCCESS``, ``_manifest.json``, ``_work``) is not input.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from typing import NamedTuple
+
+from mrcore.errors import InputError, shown
+from mrcore.storage.files import reading
+from mrcore.storage.mapped import STDIN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+OUTPUT_MARKER = b"_SUCCESS"
+OUTPUT_EXTRAS = (OUTPUT_MARKER, b"_manifest.json", b"_work")
+
+
+class Input(NamedTuple):
+    """One file or stream of a job."""
+
+    path: bytes
+    start: int  # byte to begin at: not 0 only for standard input that was read from already
+    size: int | None  # bytes of the whole file; None: a stream, of which only the end is known
+
+    @property
+    def bytes(self) -> int:
+        """Bytes to read, as far as known before reading."""
+        return 0 if self.size is None else max(0, self.size - self.start)
+
+
+def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
+    """Resolves paths, folders, patterns and ``-``.
+
+    Raises:
+        InputError: nothing there, or it cannot be read.
+    """
+    found: list[Input] = []
+    for given in paths:
+        path = os.fsencode(given)
+        if path == STDIN:
+            found.append(_standard_input())
+        elif os.path.isdir(path):
+            found.extend(_look(file) for file in sorted(_walk(path)))
+        elif os.path.lexists(path) or not glob.has_magic(path):
+            found.append(_look(path))
+        else:
+            matches = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))
+            if not matches:
+                raise InputError(f"no input: {shown(path)}: no file matches")
+            found.extend(_look(match) for match in matches)
+    return found
+
+
+def _look(path: bytes) -> Input:
+    with reading(path):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            if stat.S_ISSOCK(status.st_mode):
+                raise InputError(f"cannot read: {shown(path)}: is a socket")
+            return Input(path, 0, None)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(13, os.strerror(13))
+    return Input(path, 0, status.st_size)
+
+
+def _standard_input() -> Input:
+    with reading(b"standard input"):
+        status = os.fstat(0)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(21, os.strerror(21))
+        if not stat.S_ISREG(status.st_mode):
+            return Input(STDIN, 0, None)
+        # A redirected file is as good as a named one; workers open it through this process.
+        return Input(b"/proc/%d/fd/0" % os.getpid(), os.lseek(0, 0, os.SEEK_CUR), status.st_size)
+
+
+def _walk(folder: bytes) -> Iterator[bytes]:
+    with reading(folder), os.scandir(folder) as entries:
+        children = list(entries)
+    written_by_us = any(child.name == OUTPUT_MARKER for child in children)
+    for child in children:
+        if written_by_us and child.name in OUTPUT_EXTRAS:
+            continue
+        if child.is_dir(follow_symlinks=False):
+            yield from _walk(child.path)
+        elif child.is_file():
+            yield child.path

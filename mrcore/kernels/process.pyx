@@ -1,0 +1,14 @@
+"""What a worker process asks of the kernel that Python has no call for."""
+from mrcore.kernels cimport _c
+
+
+def die_with_parent():
+    """Asks for SIGKILL when the thread that started this process ends (Linux, prctl(2)).
+
+    The caller must look at its parent once more afterwards: it may be gone already.
+
+    Raises:
+        OSError: the system refused.
+    """
+    if _c.prctl(_c.PR_SET_PDEATHSIG, 9, 0, 0, 0):
+        raise OSError("cannot set PR_SET_PDEATHSIG")

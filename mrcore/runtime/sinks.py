@@ -1,0 +1,282 @@
+"""Where a job's result goes, and how it gets there whole or not at all.
+
+A :class:`DirectorySink` takes part files as they are. The others are *ordered*: the job then
+partitions by key range, and the partitions one after the other are the sorted whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from typing import Protocol
+
+from mrcore.errors import OutputExistsError, shown
+from mrcore.formats.inputs import OUTPUT_EXTRAS, OUTPUT_MARKER
+from mrcore.storage.files import publish, sync_directory, writing
+from mrcore.storage.workdir import WorkDir, temporary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mrcore.engine.spec import TaskResult
+
+MANIFEST, WORK = b"_manifest.json", b"_work"
+_COPY_BYTES = 4 << 20
+
+
+class Sink(Protocol):
+    """What the driver does with a sink: open, take each part, commit; abandon on an error."""
+
+    ordered: bool
+    durable: bool  # finished files are synced before they are published
+
+    def open(self, tmp: bytes) -> WorkDir:
+        """Checks that the result can go there, and makes the job's work directory."""
+        ...
+
+    def take(self, part: TaskResult) -> None:
+        """Takes one finished part file; an ordered sink is given them in order."""
+        ...
+
+    def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
+        """Publishes everything; paths of the outputs."""
+        ...
+
+    def abandon(self) -> None:
+        """Takes back what open() made. The work directory is removed by the caller."""
+        ...
+
+
+class DirectorySink:
+    """``part-00000…``, ``_manifest.json``, and ``_SUCCESS`` written last.
+
+    Args:
+        path: a directory that is not there yet, or is empty, or may be overwritten: then the
+            files that a job of ours wrote there are replaced, and others are left alone.
+    """
+
+    ordered, durable = False, True
+
+    def __init__(self, path: bytes, *, overwrite: bool = False) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        self._made: list[bytes] = []
+        self._parts: list[TaskResult] = []
+
+    def open(self, tmp: bytes) -> WorkDir:
+        """Makes the directory and ``_work`` in it; see :class:`Sink`."""
+        with writing(self.path):
+            self._make(self.path)
+            present = os.listdir(self.path)
+        if present and not self._overwrite:
+            what = "an unfinished job's output" if WORK in present else "output exists"
+            raise OutputExistsError(
+                f"{what}: {shown(self.path)}: name another directory, or replace it with --overwrite"
+            )
+        work = os.path.join(self.path, WORK)
+        if WORK in present:
+            self._remove_dead(work)
+        return WorkDir(work)
+
+    def _make(self, path: bytes) -> None:
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            return
+        except FileNotFoundError:
+            self._make(os.path.dirname(path))
+            os.mkdir(path)
+        self._made.append(path)
+
+    def _remove_dead(self, work: bytes) -> None:
+        try:
+            lock = os.open(os.path.join(work, b"lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            lock = -1
+        try:
+            if lock >= 0:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            import shutil
+
+            with writing(work):
+                shutil.rmtree(work)
+        except BlockingIOError:
+            raise OutputExistsError(f"another job writes there: {shown(self.path)}: wait until it ends") from None
+        finally:
+            if lock >= 0:
+                os.close(lock)
+
+    def take(self, part: TaskResult) -> None:
+        """Keeps the part for :meth:`commit`."""
+        self._parts.append(part)
+
+    def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
+        """Renames the parts into place, then writes the manifest, then the marker."""
+        with writing(self.path):
+            for name in sorted(os.listdir(self.path), key=lambda name: name != OUTPUT_MARKER):  # the marker first
+                if name in OUTPUT_EXTRAS[:2] or (name.startswith(b"part-") and name[5:].isdigit()):
+                    os.unlink(os.path.join(self.path, name))
+        outputs, listed = [], []
+        for index, part in enumerate(sorted(self._parts, key=lambda part: part.task)):
+            name = "part-%05d" % index
+            target = os.path.join(self.path, name.encode())
+            publish(part.output, target)
+            outputs.append(target)
+            listed.append({"file": name, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check})
+        manifest = {"format": "mrcore-output", "version": 1, "job": job, "parts": listed}
+        self._write(MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
+        self._write(OUTPUT_MARKER, b"")
+        with writing(self.path):
+            sync_directory(self.path)
+        return tuple(outputs)
+
+    def _write(self, name: bytes, data: bytes) -> None:
+        path = os.path.join(self.path, WORK, name)
+        with writing(path):
+            with open(path, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        publish(path, os.path.join(self.path, name))
+
+    def abandon(self) -> None:
+        """Removes the directories that open() made, if nothing else is in them by now."""
+        for path in reversed(self._made):
+            try:
+                os.rmdir(path)
+            except OSError:
+                return
+
+
+class FileSink:
+    """One file, sorted as a whole, that appears when it is complete."""
+
+    ordered, durable = True, True
+
+    def __init__(self, path: bytes, *, overwrite: bool = False) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        folder, name = os.path.split(path)
+        self._temporary = os.path.join(folder, b"." + name + b".mrcore")
+        self._fd = -1
+
+    def open(self, tmp: bytes) -> WorkDir:
+        """Makes a hidden file beside the target, held by a lock; see :class:`Sink`."""
+        if os.path.isdir(self.path):
+            raise OutputExistsError(f"output is a directory: {shown(self.path)}: leave --single away, or name a file")
+        if os.path.lexists(self.path) and not self._overwrite:
+            raise OutputExistsError(
+                f"output exists: {shown(self.path)}: name another file, or replace it with --overwrite"
+            )
+        with writing(self.path):
+            self._fd = os.open(self._temporary, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            self._fd = -1
+            raise OutputExistsError(f"another job writes there: {shown(self.path)}: wait until it ends") from None
+        try:
+            os.ftruncate(self._fd, 0)  # a crash may have left it
+            return temporary(tmp)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def take(self, part: TaskResult) -> None:
+        """Appends the part."""
+        with writing(self.path):
+            copy_file(part.output, self._fd)
+
+    def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
+        """Syncs the file and renames it into place."""
+        with writing(self.path):
+            os.fsync(self._fd)
+        publish(self._temporary, self.path)
+        os.close(self._fd)
+        self._fd = -1
+        return (self.path,)
+
+    def abandon(self) -> None:
+        """Removes the hidden file."""
+        if self._fd >= 0:
+            os.unlink(self._temporary)
+            os.close(self._fd)
+            self._fd = -1
+
+
+class DescriptorSink:
+    """An open descriptor, such as standard output, sorted as a whole."""
+
+    ordered, durable = True, False
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def open(self, tmp: bytes) -> WorkDir:
+        """Only a work directory is needed; see :class:`Sink`."""
+        return temporary(tmp)
+
+    def take(self, part: TaskResult) -> None:
+        """Writes the part. A closed pipe is the caller's BrokenPipeError."""
+        try:
+            copy_file(part.output, self._fd)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            with writing(b"standard output"):
+                raise error
+
+    def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
+        """Nothing is left to do."""
+        return ()
+
+    def abandon(self) -> None:
+        """Nothing was made."""
+
+
+class MemorySink:
+    """The parts' bytes, one object each, in order."""
+
+    ordered, durable = True, False
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def open(self, tmp: bytes) -> WorkDir:
+        """Only a work directory is needed; see :class:`Sink`."""
+        return temporary(tmp)
+
+    def take(self, part: TaskResult) -> None:
+        """Reads the part."""
+        with open(part.output, "rb") as file:
+            self.parts.append(file.read())
+
+    def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
+        """Nothing is left to do."""
+        return ()
+
+    def abandon(self) -> None:
+        """Nothing was made."""
+
+
+def copy_file(path: bytes, to: int) -> None:
+    """Appends a file to a descriptor inside the kernel where it can, else through a buffer."""
+    with open(path, "rb", buffering=0) as file:
+        offset = 0
+        try:
+            while sent := os.sendfile(to, file.fileno(), offset, 1 << 30):
+                offset += sent
+            return
+        except OSError as error:  # append mode and some devices do not take it
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EBADF) or offset:
+                raise
+        while data := file.read(_COPY_BYTES):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(to, view) :]

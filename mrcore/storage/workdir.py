@@ -1,0 +1,92 @@
+"""Work directories: where a job's intermediate files live, and how they always go away.
+
+With an output directory it is ``OUT/_work``, on the same filesystem, so that finished files
+are renamed into place. Without one it is ``mrcore-…`` under the directory for temporary
+files, held by a lock: what a crash left there is swept by the next job, since the lock of a
+dead process is free.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+
+from mrcore.storage.files import writing
+
+PREFIX = b"mrcore-"
+LOCK = b"lock"
+YOUNG_S = 60  # a directory this young may not have its lock yet
+
+
+def default_tmp() -> bytes:
+    """``$TMPDIR``, or ``/tmp``."""
+    return os.fsencode(os.environ.get("TMPDIR") or "/tmp")
+
+
+class WorkDir:
+    """A directory that is removed when its context is left.
+
+    Args:
+        path: to be created.
+
+    Raises:
+        OutputExistsError: it cannot be created or written.
+        DiskFullError: no space for it.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+        self._lock = -1
+        with writing(path):
+            os.mkdir(path, 0o700)
+            try:
+                self._lock = os.open(os.path.join(path, LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+
+    def file(self, name: str) -> bytes:
+        """Path of a file in it."""
+        return os.path.join(self.path, name.encode())
+
+    def remove(self) -> None:
+        """Removes the directory and all in it; nothing happens when it is gone already."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> WorkDir:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def temporary(tmp: bytes) -> WorkDir:
+    """A work directory under ``tmp``, after sweeping what dead jobs of this user left there."""
+    with writing(tmp):
+        _sweep(tmp)
+    return WorkDir(os.path.join(tmp, b"%s%d-%s" % (PREFIX, os.getpid(), os.urandom(4).hex().encode())))
+
+
+def _sweep(tmp: bytes) -> None:
+    with os.scandir(tmp) as entries:
+        found = [e.path for e in entries if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
+    for path in found:
+        try:
+            lock = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue  # another user's, or being made or removed just now
+        try:
+            status = os.fstat(lock)
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > YOUNG_S:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # its job lives
+        finally:
+            os.close(lock)
