@@ -1,6 +1,7 @@
 #include "mr_sort.h"
 
-#define SMALL 24 /* below it, insertion sort beats another counting pass */
+#define SMALL 40 /* below it, insertion sort beats another counting pass */
+#define AHEAD 8  /* entries whose keys are prefetched                    */
 
 typedef struct {
     size_t depth; /* key bytes that the words of this group skip */
@@ -17,17 +18,6 @@ static int entry_compare(const mr_entry *a, const mr_entry *b, size_t depth)
     const uint8_t *a_key = mr_ref_key(a->ref, &a_len), *b_key = mr_ref_key(b->ref, &b_len);
     depth += MR_WORD_BYTES;
     return mr_bytes_compare(a_key + depth, a_len - depth, b_key + depth, b_len - depth);
-}
-
-static void sort_small(mr_entry *entries, size_t n, size_t depth)
-{
-    for (size_t i = 1; i < n; i++) {
-        mr_entry entry = entries[i];
-        size_t j = i;
-        for (; j && entry_compare(&entries[j - 1], &entry, depth) > 0; j--)
-            entries[j] = entries[j - 1];
-        entries[j] = entry;
-    }
 }
 
 /* Bottom-up merge sort from `from`; the result stands in `from` again. */
@@ -54,6 +44,8 @@ static void sort_merging(mr_entry *from, size_t n, mr_entry *to, size_t depth)
 static void set_words(mr_entry *entries, size_t n, size_t depth)
 {
     for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch((const uint8_t *)(uintptr_t)(entries[i + AHEAD].ref & 0xFFFFFFFFFFFFull) + depth);
         size_t len;
         const uint8_t *key = mr_ref_key(entries[i].ref, &len);
         entries[i].word = mr_word_at(key, len, depth);
@@ -62,11 +54,34 @@ static void set_words(mr_entry *entries, size_t n, size_t depth)
 
 static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, position at, int here);
 
+/* Insertion sort by the words alone; true when some are equal that do not settle the order. */
+static int sort_words(mr_entry *entries, size_t n)
+{
+    int ties = 0;
+    for (size_t i = 1; i < n; i++) {
+        mr_entry entry = entries[i];
+        size_t j = i;
+        for (; j && entries[j - 1].word > entry.word; j--)
+            entries[j] = entries[j - 1];
+        ties |= j && entries[j - 1].word == entry.word && !mr_word_is_whole(entry.word);
+        entries[j] = entry;
+    }
+    return ties;
+}
+
 /* A group of equal words that stand for longer keys: sorts by the bytes after the word. */
 static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t depth)
 {
     uint64_t word = entries[0].word;
     size_t deeper = depth + MR_WORD_BYTES;
+    if (n == 2) {
+        if (entry_compare(&entries[0], &entries[1], depth) > 0) {
+            mr_entry swap = entries[0];
+            entries[0] = entries[1];
+            entries[1] = swap;
+        }
+        return;
+    }
     if (deeper >= MR_SORT_DEPTH_MAX) {
         sort_merging(entries, n, other, depth);
         return;
@@ -77,6 +92,19 @@ static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t dep
         entries[i].word = word;
 }
 
+/* At most SMALL entries: by their words, then the groups that tie by what follows. */
+static void sort_small(mr_entry *entries, size_t n, mr_entry *other, size_t depth)
+{
+    if (!sort_words(entries, n))
+        return;
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && entries[to].word == entries[from].word; to++)
+            ;
+        if (to - from > 1 && !mr_word_is_whole(entries[from].word))
+            sort_deeper(entries + from, to - from, other, depth);
+    }
+}
+
 /* Sorts entries[0, n) by the bytes of their words from at.shift down. The result stands in
  * `entries` when `here`, else in `other`. */
 static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, position at, int here)
@@ -84,7 +112,7 @@ static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, position at
     size_t count[256];
     for (;;) {
         if (n <= SMALL) {
-            sort_small(entries, n, at.depth);
+            sort_small(entries, n, other, at.depth);
             break;
         }
         if (at.shift < 0) { /* every byte of the words is equal */

@@ -232,7 +232,9 @@ ALWAYS_INLINE void feed_tokens(mr_table *table, queues *q, const uint8_t *text, 
             continue;
         }
         uint64_t first = load(token, limit, safe);
-        uint64_t second = len > 8 ? load(token + 8, limit, safe) & (~(uint64_t)0 >> (8 * (16 - len))) : 0;
+        uint64_t second = 0;
+        if (!safe || len > 8) /* two shifts: one by 64 would be undefined for a length of 8 */
+            second = load(token + 8, limit, safe) & (~(uint64_t)0 >> (8 * (15 - len)) >> 8);
         if (lower) {
             first = lower8(first);
             second = lower8(second);

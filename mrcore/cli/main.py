@@ -41,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"mrcore {mrcore.__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, parser_class=_Parser
+    )
     wordcount.add_parser(verbs)
     doctor.add_parser(verbs)
     return parser
@@ -68,7 +70,8 @@ def main(argv: list[str] | None = None) -> int:
     except Terminated:
         return _fail("terminated", 128 + signal.SIGTERM)
     except Exception as error:
-        return _fail(f"defect: {type(error).__name__}: {error}: run again with -v and report it", 1, error if verbose else None)
+        text = f"defect: {type(error).__name__}: {error}: run again with -v and report it"
+        return _fail(text, 1, error if verbose else None)
 
 
 def entry() -> NoReturn:

@@ -54,7 +54,8 @@ class ProgressLine(Observer):
         self._next = now + INTERVAL_S
         rate = self._bytes / 1e6 / max(now - self._start, 1e-9)
         share = f" {100 * min(self._bytes / self._total, 1):3.0f} %" if self._total else ""
-        text = f"mrcore: {self._name} {self._done}/{self._tasks} tasks, read{share} {self._bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
+        read = f"read{share} {self._bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
+        text = f"mrcore: {self._name} {self._done}/{self._tasks} tasks, {read}"
         self._out.write("\r" + text.ljust(self._width))
         self._out.flush()
         self._width = len(text)

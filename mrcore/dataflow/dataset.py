@@ -77,7 +77,7 @@ class WordDataset(NamedTuple):
     tokenizer: str
     lower: bool
 
-    def count(self, *, min_count: int = 1) -> CountDataset:
+    def count(self, *, min_count: int = 1) -> CountDataset:  # type: ignore[override]  # of tuple: nobody counts in this
         """How often each distinct token occurs; tokens that occur less often than ``min_count`` are left out."""
         return CountDataset(CountJob(self.paths, self.tokenizer, self.lower, min_count))
 
@@ -163,9 +163,10 @@ def explain_plan(job: CountJob, plan: Plan) -> str:
     size = f"{plan.split_bytes:,} bytes each at most" if plan.split_bytes else "one a file"
     how = "by key range" if plan.ordered else "by key hash"
     select = f"count >= {job.min_count}" if job.min_count > 1 else "all words"
+    words = f"words ({job.tokenizer}{', lower' if job.lower else ''})"
     lines = [
         f"input      {files:,} files, {plan.input_bytes:,} bytes" + (f", {streams} streams" if streams else ""),
-        f"map        {len(plan.splits):,} tasks, {size}: words ({job.tokenizer}{', lower' if job.lower else ''}), counted",
+        f"map        {len(plan.splits):,} tasks, {size}: {words}, counted",
         f"shuffle    {plan.partitions:,} partitions {how}: sorted runs on disk",
         f"reduce     {plan.partitions:,} tasks: merge, add, {f'top {job.top}' if job.top else select}",
         f"workers    {plan.workers or 'none: in this process'}",

@@ -12,10 +12,10 @@ import os
 from xxhash import xxh3_64
 
 from mrcore.engine.spec import ReduceSpec, TaskResult
+from mrcore.errors import shown
 from mrcore.kernels.merge import Merge
 from mrcore.storage.files import write_error, writing
 from mrcore.storage.runfile import RunReader, RunWriter
-from mrcore.errors import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ def plan_splitters(inputs: list[Input], partitions: int, tokenizer: str, lower: 
         return ()
     tokens: set[bytes] = set()
     places = iter(range(0, total, -(-total // PLACES)))
-    place, before = next(places), 0
+    place: int | None = next(places)
+    before = 0
     for source in inputs:
         while place is not None and place < before + source.bytes:
             data = sample(source.path, source.start + place - before, PLACE_BYTES)

@@ -13,6 +13,8 @@ import socket
 import sys
 import traceback
 
+import msgspec
+
 from mrcore.engine.spec import decode_spec
 from mrcore.engine.task import TaskEnv, run_task
 from mrcore.errors import MrcoreError
@@ -27,8 +29,6 @@ from mrcore.wire.messages import (
     decode_message,
     encode_message,
 )
-
-import msgspec
 
 PROGRESS_BYTES = 32 << 20  # consumed input between two messages about it
 

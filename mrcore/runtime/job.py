@@ -151,7 +151,8 @@ def plan_job(job: CountJob, options: Options, *, ordered: bool) -> Plan:
         alone = len(splits) == 1 if streams else total <= config.SMALL_INPUT
         workers = 0 if alone else config.cores()
     if ordered and job.top is None:
-        partitions = 1 if workers == 0 and total <= config.SMALL_INPUT else min(RANGES_MAX, max(1, total // RANGE_BYTES))
+        small = workers == 0 and total <= config.SMALL_INPUT
+        partitions = 1 if small else min(RANGES_MAX, max(1, total // RANGE_BYTES))
     else:
         partitions = options.reducers or config.reducers(total)
     return Plan(inputs, splits, split, partitions, ordered and job.top is None, workers)
@@ -299,8 +300,8 @@ class _Run:
             out.flush()
             if self.sink.durable:
                 os.fsync(out.fileno())
-        first = parts[0]
-        return TaskResult(0, path, sum(part.bytes_out for part in parts), size, first.records_in, count, check.hexdigest())
+        first, read = parts[0], sum(part.bytes_out for part in parts)
+        return TaskResult(0, path, read, size, first.records_in, count, check.hexdigest())
 
 
 def _moved(result: TaskResult, output: bytes) -> TaskResult:

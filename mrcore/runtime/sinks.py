@@ -123,11 +123,11 @@ class DirectorySink:
                     os.unlink(os.path.join(self.path, name))
         outputs, listed = [], []
         for index, part in enumerate(sorted(self._parts, key=lambda part: part.task)):
-            name = "part-%05d" % index
-            target = os.path.join(self.path, name.encode())
+            file = f"part-{index:05d}"
+            target = os.path.join(self.path, file.encode())
             publish(part.output, target)
             outputs.append(target)
-            listed.append({"file": name, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check})
+            listed.append({"file": file, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check})
         manifest = {"format": "mrcore-output", "version": 1, "job": job, "parts": listed}
         self._write(MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
         self._write(OUTPUT_MARKER, b"")
@@ -137,11 +137,10 @@ class DirectorySink:
 
     def _write(self, name: bytes, data: bytes) -> None:
         path = os.path.join(self.path, WORK, name)
-        with writing(path):
-            with open(path, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        with writing(path), open(path, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         publish(path, os.path.join(self.path, name))
 
     def abandon(self) -> None:

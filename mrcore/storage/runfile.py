@@ -35,11 +35,13 @@ from mrcore.storage.files import reading, write_error, writing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
+    from io import BufferedWriter
     from types import TracebackType
+    from typing import BinaryIO
 
 BLOCK_SIZE = 64 << 10  # raw bytes that a block aims at; LZ4's window is as large
 VERSION = 1
+LZ4_ACCELERATION = 4  # on sorted words 700 MB/s and 71 % of the size, against 460 MB/s and 62 % at 1
 
 _HEAD = struct.Struct("<6sH")
 _SIZES = struct.Struct("<QQ")
@@ -63,7 +65,8 @@ class RunWriter:
         self.path = path
         self._sync = sync
         with writing(path):
-            self._file = open(path, "xb", buffering=_WRITE_BUFFER)  # noqa: SIM115 - closed in __exit__
+            # typeshed knows the class only for a literal buffer size; closed in __exit__
+            self._file: BufferedWriter = open(path, "xb", _WRITE_BUFFER)  # type: ignore[assignment]  # noqa: SIM115
         self._segments: list[tuple[int, int, int, int]] = []
         self._at = self._write(_HEAD.pack(b"mrcrun", VERSION))
         self.raw_bytes = 0
@@ -93,7 +96,7 @@ class RunWriter:
     def _block(self, block: memoryview) -> None:
         stored: bytes | memoryview = block
         if len(block) <= _LZ4_INPUT_MAX:
-            packed = lz4.block.compress(block, store_size=False)
+            packed = lz4.block.compress(block, mode="fast", acceleration=LZ4_ACCELERATION, store_size=False)
             if len(packed) < len(block):
                 stored = packed
         sizes = _SIZES.pack(len(block), len(stored))
@@ -157,7 +160,7 @@ class RunReader:
                 raise self._corrupt(self.size, "the file ends inside its trailer")
             self.segments = self._read_footer(file)
 
-    def _read_footer(self, file: BufferedReader) -> list[tuple[int, int, int, int]]:
+    def _read_footer(self, file: BinaryIO) -> list[tuple[int, int, int, int]]:
         at = self.size - _TRAILER.size
         file.seek(at)
         trailer = file.read(_TRAILER.size)
@@ -202,7 +205,7 @@ class RunReader:
         if raw_bytes:
             raise self._corrupt(end, "the segment's size is not the sum of its blocks'")
 
-    def _read_block(self, file: BufferedReader, at: int, end: int) -> tuple[bytes, int]:
+    def _read_block(self, file: BinaryIO, at: int, end: int) -> tuple[bytes, int]:
         head = file.read(_BLOCK_HEAD)
         if len(head) < _BLOCK_HEAD or end - at < _BLOCK_HEAD:
             raise self._corrupt(at, "the file ends inside a block")

@@ -1,0 +1,1 @@
+"""What tests of mrcore stand on, shipped for users' own tests: plain-Python references of the kernels."""

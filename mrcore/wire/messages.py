@@ -40,7 +40,7 @@ class TaskFailed(msgspec.Struct, frozen=True, tag="failed"):
 
 Message = RunTask | TaskProgressed | TaskFinished | TaskFailed
 
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(RunTask | TaskProgressed | TaskFinished | TaskFailed)
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 def encode_message(message: Message) -> bytes:
