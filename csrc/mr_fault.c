@@ -12,22 +12,34 @@ typedef struct {
     sigjmp_buf jump;
 } guard;
 
-/* The one mutable global of csrc: a signal handler has no other way to its context. */
+/* The only mutable globals of csrc: a signal handler has no other way to its context. */
 static _Thread_local guard *volatile active;
 static struct sigaction before;
+static _Thread_local volatile sig_atomic_t passing; /* the handler before is running */
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
     guard *here = active;
-    if (here && (uintptr_t)info->si_addr - here->base < here->size)
+    int sent = info->si_code <= 0; /* by kill() or raise(), with no address */
+    if (here && !sent && (uintptr_t)info->si_addr - here->base < here->size)
         siglongjmp(here->jump, 1);
-    if (before.sa_flags & SA_SIGINFO) {
-        before.sa_sigaction(number, info, context);
-    } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-        before.sa_handler(number);
-    } else {
-        sigaction(number, &before, 0); /* the access is tried again and ends the process */
+    int handled = (before.sa_flags & SA_SIGINFO) || (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN);
+    if (!handled && sent && before.sa_handler == SIG_IGN)
+        return;
+    /* A handler that raises the signal anew for the one before it may have been installed
+     * after us and have us for that one: then neither would ever end. */
+    if (!handled || passing) {
+        signal(number, SIG_DFL);
+        if (sent)
+            raise(number);
+        return; /* the access is tried again and ends the process */
     }
+    passing = 1;
+    if (before.sa_flags & SA_SIGINFO)
+        before.sa_sigaction(number, info, context);
+    else
+        before.sa_handler(number);
+    passing = 0;
 }
 
 int mr_fault_install(void)

@@ -28,10 +28,11 @@
 
 typedef uint64_t mr_ref;
 
-/* One record on its way from a table into a run. `ref` is meaningful when the word ends
- * in MR_WORD_MORE. */
+/* One record on its way from a table into a run. `next` is the word at depth 7, and `ref`
+ * is meaningful, when `word` ends in MR_WORD_MORE. The two words settle most orders without
+ * a look at the key, which would miss the cache. */
 typedef struct {
-    uint64_t word;
+    uint64_t word, next;
     mr_ref ref;
     int64_t value;
 } mr_entry;
@@ -103,6 +104,18 @@ static inline const uint8_t *mr_entry_key(const mr_entry *entry, uint8_t scratch
         return scratch;
     }
     return mr_ref_key(entry->ref, len);
+}
+
+/* The entry of a key whose bytes stay where they are. One of MR_REF_LONG bytes or more has its
+ * length in the eight bytes before it. */
+static inline mr_entry mr_entry_of(const uint8_t *key, size_t len, int64_t value)
+{
+    mr_entry entry = {mr_word_at(key, len, 0), 0, 0, value};
+    if (len > MR_WORD_BYTES) {
+        entry.next = mr_word_at(key, len, MR_WORD_BYTES);
+        entry.ref = (uint64_t)(len < MR_REF_LONG ? len : MR_REF_LONG) << 48 | (uint64_t)(uintptr_t)key;
+    }
+    return entry;
 }
 
 /* memcmp order of two byte strings, the shorter first when one begins the other. */

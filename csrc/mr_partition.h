@@ -21,10 +21,14 @@ static inline int mr_entry_before(const mr_entry *a, const mr_entry *b)
         return a->word < b->word;
     if (mr_word_is_whole(a->word))
         return 0;
+    if (a->next != b->next)
+        return a->next < b->next;
+    if (mr_word_is_whole(a->next))
+        return 0;
     size_t a_len, b_len;
     const uint8_t *a_key = mr_ref_key(a->ref, &a_len), *b_key = mr_ref_key(b->ref, &b_len);
-    return mr_bytes_compare(a_key + MR_WORD_BYTES, a_len - MR_WORD_BYTES, b_key + MR_WORD_BYTES,
-                            b_len - MR_WORD_BYTES) < 0;
+    return mr_bytes_compare(a_key + 2 * MR_WORD_BYTES, a_len - 2 * MR_WORD_BYTES, b_key + 2 * MR_WORD_BYTES,
+                            b_len - 2 * MR_WORD_BYTES) < 0;
 }
 
 /* Partition of an entry by range: the number of splitters that are not above it. */

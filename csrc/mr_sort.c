@@ -14,9 +14,15 @@ static int entry_compare(const mr_entry *a, const mr_entry *b, size_t depth)
         return a->word < b->word ? -1 : 1;
     if (mr_word_is_whole(a->word))
         return 0;
+    depth += MR_WORD_BYTES;
+    if (depth == MR_WORD_BYTES) { /* then the next words are at hand */
+        if (a->next != b->next)
+            return a->next < b->next ? -1 : 1;
+        if (mr_word_is_whole(a->next))
+            return 0;
+    }
     size_t a_len, b_len;
     const uint8_t *a_key = mr_ref_key(a->ref, &a_len), *b_key = mr_ref_key(b->ref, &b_len);
-    depth += MR_WORD_BYTES;
     return mr_bytes_compare(a_key + depth, a_len - depth, b_key + depth, b_len - depth);
 }
 
@@ -41,6 +47,16 @@ static void sort_merging(mr_entry *from, size_t n, mr_entry *to, size_t depth)
         memcpy(home, from, n * sizeof *from);
 }
 
+static void swap_words(mr_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t word = entries[i].word;
+        entries[i].word = entries[i].next;
+        entries[i].next = word;
+    }
+}
+
+/* Takes the words of longer keys at `depth`. */
 static void set_words(mr_entry *entries, size_t n, size_t depth)
 {
     for (size_t i = 0; i < n; i++) {
@@ -84,6 +100,12 @@ static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t dep
     }
     if (deeper >= MR_SORT_DEPTH_MAX) {
         sort_merging(entries, n, other, depth);
+        return;
+    }
+    if (deeper == MR_WORD_BYTES) {
+        swap_words(entries, n);
+        sort_radix(entries, n, other, (position){deeper, 56}, 1);
+        swap_words(entries, n);
         return;
     }
     set_words(entries, n, deeper);

@@ -4,8 +4,10 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Load limits. Short slots are four to a cache line and stay cheap when fuller. */
-#define LOAD_SHORT_PERCENT 60
-#define LOAD_PERCENT 50
+#define LOAD_SHORT_PERCENT 66
+#define LOAD_PERCENT 66
+
+#define DRAIN_AHEAD 16 /* slots whose keys are prefetched */
 
 #define BLOCK_TOKENS_MAX (MR_TOKEN_BLOCK / 2 + 1)
 
@@ -391,8 +393,25 @@ void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned 
 
 static inline mr_entry entry_of_middle(const mr_slot_middle *slot)
 {
-    return (mr_entry){(mr_load64_be(slot->key) & ~(uint64_t)0xFF) | MR_WORD_MORE,
-                      (uint64_t)slot->key[15] << 48 | (uint64_t)(uintptr_t)slot->key, slot->count};
+    size_t len = slot->key[15], left = len - MR_WORD_BYTES;
+    uint64_t next = mr_load64_be(slot->key + MR_WORD_BYTES); /* the zeros after the key pad it */
+    next = (next & ~(uint64_t)0xFF) | (left < 8 ? left + 1 : MR_WORD_MORE);
+    return (mr_entry){(mr_load64_be(slot->key) & ~(uint64_t)0xFF) | MR_WORD_MORE, next,
+                      (uint64_t)len << 48 | (uint64_t)(uintptr_t)slot->key, slot->count};
+}
+
+static inline mr_entry entry_of_long(const mr_slot_long *slot)
+{
+    const uint8_t *key = (const uint8_t *)(uintptr_t)(slot->ref & 0xFFFFFFFFFFFFull);
+    uint64_t next = (mr_load64_be(key + MR_WORD_BYTES) & ~(uint64_t)0xFF) | MR_WORD_MORE;
+    return (mr_entry){slot->word, next, slot->ref, slot->count};
+}
+
+/* Long keys lie anywhere in the arena: asks for one some slots ahead. */
+ALWAYS_INLINE void prefetch_long(const mr_slot_long *slot, const mr_slot_long *end)
+{
+    if (slot + DRAIN_AHEAD < end)
+        __builtin_prefetch((const void *)(uintptr_t)(slot[DRAIN_AHEAD].ref & 0xFFFFFFFFFFFFull));
 }
 
 static void find_partitions_by_hash(const mr_table *table, const mr_partitioner *by, uint32_t *partition_of)
@@ -416,16 +435,20 @@ static void find_partitions_by_range(const mr_table *table, const mr_partitioner
 {
     FOR_SLOTS(mr_slot_short, slot, table, MR_PART_SHORT)
         if (slot->word)
-            *partition_of++ = mr_partition_range(by, &(mr_entry){slot->word, 0, 0});
+            *partition_of++ = mr_partition_range(by, &(mr_entry){slot->word, 0, 0, 0});
     FOR_SLOTS(mr_slot_middle, slot, table, MR_PART_MIDDLE) {
         if (slot->key[15]) {
             mr_entry entry = entry_of_middle(slot);
             *partition_of++ = mr_partition_range(by, &entry);
         }
     }
-    FOR_SLOTS(mr_slot_long, slot, table, MR_PART_LONG)
-        if (slot->ref)
-            *partition_of++ = mr_partition_range(by, &(mr_entry){slot->word, slot->ref, 0});
+    FOR_SLOTS(mr_slot_long, slot, table, MR_PART_LONG) {
+        prefetch_long(slot, slots_end);
+        if (slot->ref) {
+            mr_entry entry = entry_of_long(slot);
+            *partition_of++ = mr_partition_range(by, &entry);
+        }
+    }
 }
 
 void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr_entry *entries,
@@ -433,6 +456,8 @@ void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr
 {
     uint64_t n = mr_table_used(table);
     memset(offset, 0, ((size_t)partitioner->count + 1) * sizeof *offset);
+    if (!n)
+        return; /* then the buffers may be NULL, which memset() must not get even for no bytes */
     if (partitioner->count == 1)
         memset(partition_of, 0, n * sizeof *partition_of);
     else if (partitioner->splitters)
@@ -447,13 +472,15 @@ void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr
 
     FOR_SLOTS(mr_slot_short, slot, table, MR_PART_SHORT)
         if (slot->word)
-            entries[offset[*partition_of++]++] = (mr_entry){slot->word, 0, slot->count};
+            entries[offset[*partition_of++]++] = (mr_entry){slot->word, 0, 0, slot->count};
     FOR_SLOTS(mr_slot_middle, slot, table, MR_PART_MIDDLE)
         if (slot->key[15])
             entries[offset[*partition_of++]++] = entry_of_middle(slot);
-    FOR_SLOTS(mr_slot_long, slot, table, MR_PART_LONG)
+    FOR_SLOTS(mr_slot_long, slot, table, MR_PART_LONG) {
+        prefetch_long(slot, slots_end);
         if (slot->ref)
-            entries[offset[*partition_of++]++] = (mr_entry){slot->word, slot->ref, slot->count};
+            entries[offset[*partition_of++]++] = entry_of_long(slot);
+    }
 
     /* Each offset now stands at its partition's end: it is the next one's begin. */
     memmove(offset + 1, offset, partitioner->count * sizeof *offset);

@@ -7,6 +7,8 @@ import os
 import platform
 import sys
 
+from mrcore.cli.output import write_out
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,7 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     """Prints one line a check; 1 if any failed."""
     import mrcore
 
-    print(f"mrcore {mrcore.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    write_out(f"mrcore {mrcore.__version__}, Python {platform.python_version()}, {platform.platform()}")
     failed = 0
     checks: dict[str, Callable[[], str]] = {
         "kernels": _kernels,
@@ -43,10 +45,11 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     }
     for name, check in checks.items():
         try:
-            print(f"ok    {name}: {check()}")
+            line = f"ok    {name}: {check()}"
         except Exception as error:  # whatever is wrong is the answer here
             failed += 1
-            print(f"FAIL  {name}: {type(error).__name__}: {error}")
+            line = f"FAIL  {name}: {type(error).__name__}: {error}"
+        write_out(line)
     return 1 if failed else 0
 
 

@@ -13,7 +13,8 @@ import signal
 import sys
 
 import mrcore
-from mrcore.errors import MrcoreError, OutputExistsError
+from mrcore.cli.output import write_note, write_out
+from mrcore.errors import MrcoreError, UsageError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived: unwind, clean up, exit."""
+class Stopped(BaseException):
+    """SIGINT, SIGTERM or SIGHUP arrived: unwind, clean up, exit."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"mrcore: bad usage: {message}: see '{self.prog} --help'\n")
+        self.exit(_fail(f"bad usage: {message}: see '{self.prog} --help'", UsageError.exit_code))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,27 +55,38 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0, or as :mod:`mrcore.errors` says."""
-    closed = _open_standard_descriptors()
-    arguments = build_parser().parse_args(argv)
-    verbose = getattr(arguments, "verbose", False)
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    verbose = False
     try:
-        if 1 in closed:
-            raise OutputExistsError("cannot write: standard output: it is closed")
+        closed = _open_standard_descriptors()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & ask for
+                signal.signal(number, _on_signal)
+        arguments = _parse(argv)
+        verbose = getattr(arguments, "verbose", False)
         status: int = arguments.run(arguments, closed)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            write_out()
         return status
     except MrcoreError as error:
         return _fail(str(error), error.exit_code, error if verbose else None)
     except BrokenPipeError:
-        return _reader_left()
-    except KeyboardInterrupt:
+        return 0  # whoever read our output has enough, as `head` does
+    except Stopped as stopped:
+        return _fail("interrupted" if stopped.number == signal.SIGINT else "terminated", 128 + stopped.number)
+    except KeyboardInterrupt:  # before the handlers stood
         return _fail("interrupted", 128 + signal.SIGINT)
-    except Terminated:
-        return _fail("terminated", 128 + signal.SIGTERM)
     except Exception as error:
         text = f"defect: {type(error).__name__}: {error}: run again with -v and report it"
         return _fail(text, 1, error if verbose else None)
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    try:
+        return build_parser().parse_args(argv)
+    except SystemExit:  # it printed its help or its version, or said what is wrong
+        if sys.stdout is not None:
+            write_out()
+        raise
 
 
 def entry() -> NoReturn:
@@ -79,8 +94,10 @@ def entry() -> NoReturn:
     sys.exit(main())
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    # A second Ctrl-C kills. Of the others a second one is often the same request sent to process and group.
+    signal.signal(number, signal.SIG_DFL if number == signal.SIGINT else signal.SIG_IGN)
+    raise Stopped(number)
 
 
 def _open_standard_descriptors() -> set[int]:
@@ -93,6 +110,8 @@ def _open_standard_descriptors() -> set[int]:
             closed.add(fd)
             os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(fd, True)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - it stays open
     return closed
 
 
@@ -100,15 +119,9 @@ def _fail(text: str, status: int, error: Exception | None = None) -> int:
     if error is not None:
         import traceback
 
-        traceback.print_exception(error)
-    print(f"mrcore: {text}", file=sys.stderr)
+        write_note("".join(traceback.format_exception(error)).rstrip())
+    write_note(f"mrcore: {shown(text)}")
     return status
-
-
-def _reader_left() -> int:
-    """Whoever read our output has enough, as ``head`` does: that is no failure."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more may be written when Python exits
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class ProgressLine(Observer):
         self._start = time.monotonic()
         self._next = 0.0
         self._width = 0
+        self._seen = True  # as far as we know
 
     def planned(self, plan: Plan) -> None:
         """Remembers what there is to read."""
@@ -43,9 +44,7 @@ class ProgressLine(Observer):
 
     def clear(self) -> None:
         """Leaves the line empty, for whatever is printed next."""
-        if self._width:
-            self._out.write("\r" + " " * self._width + "\r")
-            self._out.flush()
+        self._show("")
 
     def _draw(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -56,6 +55,14 @@ class ProgressLine(Observer):
         share = f" {100 * min(self._bytes / self._total, 1):3.0f} %" if self._total else ""
         read = f"read{share} {self._bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
         text = f"mrcore: {self._name} {self._done}/{self._tasks} tasks, {read}"
-        self._out.write("\r" + text.ljust(self._width))
-        self._out.flush()
+        self._show(text)
+
+    def _show(self, text: str) -> None:
+        if not self._seen or not (text or self._width):
+            return
+        try:
+            self._out.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
+            self._out.flush()
+        except OSError:  # nobody looks any more; the job goes on
+            self._seen = False
         self._width = len(text)

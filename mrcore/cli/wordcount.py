@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from mrcore.cli.output import check_open, write_note, write_out
 from mrcore.errors import InputError, UsageError
 
 TYPE_CHECKING = False
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     _check(arguments)
     if 0 in closed and "-" in arguments.paths:
         raise InputError("cannot read: standard input: it is closed")
+    if arguments.output is None or arguments.json or arguments.dry_run:
+        check_open()
     job = CountJob(
         tuple(arguments.paths), arguments.tokenizer, arguments.lower, arguments.min_count, arguments.top
     )
@@ -74,7 +77,7 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     options = Options(arguments.workers, arguments.reducers, parse_split(arguments.split), tmp)
     sink = _sink(arguments)
     if arguments.dry_run:
-        print(explain_plan(job, plan_job(job, options, ordered=sink.ordered)))
+        write_out(explain_plan(job, plan_job(job, options, ordered=sink.ordered)))
         return 0
     progress = _progress(arguments)
     try:
@@ -106,7 +109,7 @@ def _sink(arguments: argparse.Namespace) -> Sink:
     path = os.fsencode(arguments.output)
     if arguments.single:
         return FileSink(path, overwrite=arguments.overwrite)
-    return DirectorySink(path.rstrip(b"/") or b"/", overwrite=arguments.overwrite)
+    return DirectorySink(path, overwrite=arguments.overwrite)
 
 
 def _progress(arguments: argparse.Namespace) -> ProgressLine | None:
@@ -134,14 +137,13 @@ def _print_json(job: CountJob, options: Options, sink: Sink, result: JobResult) 
     if isinstance(sink, MemorySink):
         pairs = read_lines(sink.parts[0].split(b"\n")[:-1])
         about["result"] = [[word.decode("utf-8", "backslashreplace"), count] for word, count in pairs]
-    print(json.dumps(about))
+    write_out(json.dumps(about))
 
 
 def _say(result: JobResult) -> None:
     counters, seconds = result.counters, result.seconds
     rate = counters["bytes_in"] / 1e6 / max(seconds["total"], 1e-9)
-    print(
+    write_note(
         f"mrcore: {counters['tokens']:,} words, {counters['records_out']:,} lines; {counters['bytes_in']:,} bytes in "
-        f"{seconds['total']:.3f} s ({rate:,.0f} MB/s): map {seconds['map']:.3f}, reduce {seconds['reduce']:.3f}",
-        file=sys.stderr,
+        f"{seconds['total']:.3f} s ({rate:,.0f} MB/s): map {seconds['map']:.3f}, reduce {seconds['reduce']:.3f}"
     )

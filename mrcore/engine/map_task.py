@@ -57,13 +57,13 @@ def _feed_span(table: CountTable, span: Span, env: TaskEnv) -> int:
         except TruncatedError:
             raise changed(span.path) from None
         except MemoryError as error:
-            raise BudgetError(f"out of memory: {shown(span.path)}, byte {at}: {error}") from error
+            raise BudgetError(f"out of memory: {shown(span.path)}, byte {at}: lower -j, or --split") from error
     return max(0, span.stop - span.start)
 
 
 def _feed_stream(table: CountTable, path: bytes, env: TaskEnv) -> int:
     buffer = bytearray(STREAM_BUFFER)
-    held = total = 0  # bytes of an unfinished token at the buffer's start; bytes read
+    held = seen = total = 0  # bytes at the buffer's start: of an unfinished token, fed in vain; bytes read
     with open_input(path) as fd:
         while True:
             if held == len(buffer):  # one token fills it
@@ -71,17 +71,19 @@ def _feed_stream(table: CountTable, path: bytes, env: TaskEnv) -> int:
             with reading(path), memoryview(buffer) as view:
                 count = os.readv(fd, [view[held:]])
             total += count
-            stop = held + count
-            fed = table.feed(buffer, 0, stop, count == 0)
             env.progress(count)
+            held += count
+            if count and held < 2 * seen:
+                continue  # a long token: fed again when twice as long, so that all feeding is linear
+            fed = table.feed(buffer, 0, held, count == 0)
             if not count:
                 return total
-            held = stop - fed
-            buffer[:held] = buffer[fed:stop]
+            held = seen = held - fed
+            buffer[:held] = buffer[fed : fed + held]
 
 
 def _larger(buffer: bytearray, path: bytes, at: int) -> bytearray:
     try:
         return buffer + bytes(len(buffer))
     except MemoryError as error:
-        raise BudgetError(f"out of memory: {shown(path)}, a token that reaches byte {at}: {error}") from error
+        raise BudgetError(f"out of memory: {shown(path)}, byte {at}: a token that is too long ends there") from error

@@ -66,8 +66,8 @@ def _merge_down(segments: list[Segment], spec: ReduceSpec, temporary: list[bytes
             path = b"%s.merge-%d" % (spec.output, len(temporary))
             merge = _merge(group, "records", None, LINES_BUFFER)
             with RunWriter(path, sync=False) as run:
-                temporary.append(path)
                 run.segment(iter(merge), count=lambda merge=merge: merge.records_out)
+            temporary.append(path)  # only now: on an error the writer has removed it
             merged.append((RunReader(path), 0))
         segments = merged
     return segments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mrcore.engine.map_task import run_map
 from mrcore.engine.reduce_task import run_reduce
 from mrcore.engine.spec import MapSpec, TaskResult, TaskSpec
+from mrcore.errors import BudgetError
 from mrcore.kernels.table import CountTable
 
 TYPE_CHECKING = False
@@ -40,4 +41,8 @@ def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
     On any error the attempt's file is gone and the error is an
     :class:`~mrcore.errors.MrcoreError`, unless it is a bug.
     """
-    return run_map(spec, env) if isinstance(spec, MapSpec) else run_reduce(spec, env)
+    try:
+        return run_map(spec, env) if isinstance(spec, MapSpec) else run_reduce(spec, env)
+    except MemoryError as error:
+        kind = "map" if isinstance(spec, MapSpec) else "reduce"
+        raise BudgetError(f"out of memory: {kind} task {spec.task}: lower -j, or --split") from error

@@ -7,6 +7,7 @@ that dies ends the job: attempts and retries belong to the scheduler.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
     from mrcore.engine.spec import TaskSpec
 
-_WORKER_FD = 3  # first descriptor after the standard three
+_OURS_TO_HANDLE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Sent to all of a process group by terminals and supervisors. A worker starts with them blocked and then
+ignores them: the coordinator decides, and the end of its socket ends the worker."""
 
 
 class _Worker:
@@ -45,14 +48,16 @@ class _Worker:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
+            fd = theirs.fileno()
             self.pid = os.posix_spawn(
                 sys.executable,
                 # -P: the current directory is not searched, so no file in it can pose as a module of ours
-                [sys.executable, "-P", "-m", "mrcore.executors.worker", str(_WORKER_FD), str(os.getpid())],
+                [sys.executable, "-P", "-m", "mrcore.executors.worker", str(fd), str(os.getpid())],
                 _environment(),
-                # also when it is that number already: the action clears close-on-exec
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), _WORKER_FD)],
-                setsigmask=[],
+                # Onto itself, which clears close-on-exec. A number of our choice could be that of an
+                # input such as /dev/fd/3, which the worker inherits.
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd)],
+                setsigmask=_OURS_TO_HANDLE,
             )
         self.socket = ours
         self.decoder = FrameDecoder()
@@ -78,13 +83,17 @@ class _Worker:
 
     def reap(self) -> int:
         if self.status is None:
-            self.status = os.waitpid(self.pid, 0)[1]
+            try:
+                self.status = os.waitpid(self.pid, 0)[1]
+            except ChildProcessError:  # we were started with SIGCHLD ignored: the system reaps, and tells nobody
+                self.status = 0
         return self.status
 
     def kill(self) -> None:
         self.socket.close()
         if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # see reap()
+                os.kill(self.pid, signal.SIGKILL)
             self.reap()
 
 

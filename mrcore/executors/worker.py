@@ -2,7 +2,7 @@
 
 Started by :mod:`mrcore.executors.process` as ``python -m mrcore.executors.worker FD PARENT``.
 It ends with its socket's end of file, and with its parent by the kernel's word, so that none
-is ever left behind. Ctrl-C is the coordinator's to handle.
+is ever left behind. Ctrl-C and requests to end are the coordinator's to handle.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
         return TaskFinished(msgspec.msgpack.encode(run_task(decode_spec(spec), env)))
     except MrcoreError as error:
         return TaskFailed(type(error).__name__, str(error), traceback.format_exc())
-    except OSError:
-        raise  # of the socket: the coordinator is gone, and so is the reason to go on
+    except (BrokenPipeError, ConnectionResetError):
+        raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden
         return TaskFailed("", f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -73,8 +73,9 @@ def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
 def main() -> None:
     """Entry point of the worker process."""
     fd, parent = int(sys.argv[1]), int(sys.argv[2])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # they were blocked from the start, lest one come before this
     die_with_parent()
     if os.getppid() != parent:
         return

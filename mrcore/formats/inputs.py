@@ -15,11 +15,13 @@ from typing import NamedTuple
 
 from mrcore.errors import InputError, shown
 from mrcore.storage.files import reading
-from mrcore.storage.mapped import STDIN
+from mrcore.storage.mapped import STDIN, open_input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_SIZE_UNSURE = 4096  # larger files are as large as they say
 
 OUTPUT_MARKER = b"_SUCCESS"
 OUTPUT_EXTRAS = (OUTPUT_MARKER, b"_manifest.json", b"_work")
@@ -47,6 +49,8 @@ def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
     found: list[Input] = []
     for given in paths:
         path = os.fsencode(given)
+        if b"\0" in path:
+            raise InputError(f"cannot read: {shown(path)}: no file name holds a NUL")
         if path == STDIN:
             found.append(_standard_input())
         elif os.path.isdir(path):
@@ -70,7 +74,15 @@ def _look(path: bytes) -> Input:
             return Input(path, 0, None)
         if not os.access(path, os.R_OK):
             raise PermissionError(13, os.strerror(13))
+        if not status.st_blocks and status.st_size <= _SIZE_UNSURE and _size_lies(path, status.st_size):
+            return Input(path, 0, None)
     return Input(path, 0, status.st_size)
+
+
+def _size_lies(path: bytes, size: int) -> bool:
+    """Whether the system makes the file up as it is read, as under /proc (size 0) and /sys (4096)."""
+    with open_input(path) as fd:
+        return len(os.pread(fd, size + 1, 0)) != size
 
 
 def _standard_input() -> Input:
@@ -80,18 +92,25 @@ def _standard_input() -> Input:
             raise IsADirectoryError(21, os.strerror(21))
         if not stat.S_ISREG(status.st_mode):
             return Input(STDIN, 0, None)
-        # A redirected file is as good as a named one; workers open it through this process.
-        return Input(b"/proc/%d/fd/0" % os.getpid(), os.lseek(0, 0, os.SEEK_CUR), status.st_size)
+        # A redirected file is as good as a named one; workers open it through this process. Unless
+        # it was opened for us by somebody with more rights than ours, or is made up: see _look().
+        named = _look(b"/proc/%d/fd/0" % os.getpid()) if os.access("/proc/self/fd/0", os.R_OK) else None
+        if named is None or named.size is None:
+            return Input(STDIN, 0, None)
+        return Input(named.path, os.lseek(0, 0, os.SEEK_CUR), status.st_size)
 
 
 def _walk(folder: bytes) -> Iterator[bytes]:
-    with reading(folder), os.scandir(folder) as entries:
-        children = list(entries)
-    written_by_us = any(child.name == OUTPUT_MARKER for child in children)
-    for child in children:
-        if written_by_us and child.name in OUTPUT_EXTRAS:
-            continue
-        if child.is_dir(follow_symlinks=False):
-            yield from _walk(child.path)
-        elif child.is_file():
-            yield child.path
+    folders = [folder]  # not by recursion: paths can be 2,000 folders deep
+    while folders:
+        folder = folders.pop()
+        with reading(folder), os.scandir(folder) as entries:
+            children = list(entries)
+        written_by_us = any(child.name == OUTPUT_MARKER for child in children)
+        for child in children:
+            if written_by_us and child.name in OUTPUT_EXTRAS:
+                continue
+            if child.is_dir(follow_symlinks=False):
+                folders.append(child.path)
+            elif child.is_file():
+                yield child.path

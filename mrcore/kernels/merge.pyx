@@ -80,6 +80,8 @@ cdef class Merge:
         cdef bytearray larger
         if not self.runs:
             return
+        # What an earlier iteration has yielded is not yielded again.
+        _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
         while True:
             with nogil:
                 status = _c.mr_merge_run(&self.merge, RECORDS_A_CALL)
@@ -106,13 +108,13 @@ cdef class Merge:
 
     cdef void refill(self, uint32_t run) except *:
         cdef const uint8_t[::1] block
+        self.views[run] = None  # the producer may resize its buffer now, and only now
         for item in self.runs[run]:
             if len(item):
                 block = item
-                self.views[run] = item
+                self.views[run] = memoryview(item)
                 _c.mr_merge_refill(&self.merge, run, &block[0], block.shape[0])
                 return
-        self.views[run] = None
         _c.mr_merge_refill(&self.merge, run, NULL, 0)
 
 

@@ -11,22 +11,18 @@ from mrcore.kernels.memory cimport Pages
 def argsort(list keys):
     """Indices that sort ``keys`` (``bytes`` objects), equal keys in their order.
 
-    Cost: about 30-60 ns a key beside the conversion of the list; 48 bytes a key.
+    Cost: about 30-60 ns a key beside the conversion of the list; 64 bytes a key.
     """
     cdef size_t n = len(keys), i
     cdef Pages entries = Pages(max(n, 1) * sizeof(mr_entry)), scratch = Pages(max(n, 1) * sizeof(mr_entry))
     cdef mr_entry *entry = <mr_entry *>entries.address
     cdef bytes key
-    cdef const uint8_t *text
     kept = []
     for i in range(n):
         # A reference (csrc/mr_key.h) finds the length of a long key in the eight bytes before it.
         key = len(keys[i]).to_bytes(8, "little") + keys[i]
         kept.append(key)
-        text = <const uint8_t *>key + 8
-        entry[i].word = _c.mr_word_at(text, len(key) - 8, 0)
-        entry[i].ref = (<uint64_t>min(len(key) - 8, 0xFFFF) << 48) | <uint64_t>text
-        entry[i].value = i
+        entry[i] = _c.mr_entry_of(<const uint8_t *>key + 8, len(key) - 8, i)
     with nogil:
         _c.mr_sort_entries(entry, n, <mr_entry *>scratch.address)
     return [entry[i].value for i in range(n)]

@@ -176,7 +176,8 @@ cdef class CountTable:
         cdef size_t chunk
         if part == _c.MR_PART_ARENA:
             chunk = min(ARENA_CHUNK << min(len(self.arena), 16), <size_t>ARENA_CHUNK_MAX)
-            pages = Pages(max(chunk, self.table.want_bytes))
+            # A token longer than the chunks is scanned anew each time, so its room doubles too.
+            pages = Pages(max(chunk, 2 * self.table.want_bytes))
             self.arena.append(pages)
             self.table.arena = <uint8_t *>pages.address
             self.table.arena_room = pages.size
@@ -217,8 +218,7 @@ cdef class CountTable:
             kept = len(splitter).to_bytes(8, "little") + splitter
             self.splitter_keys.append(kept)
             key = kept
-            entry[i].word = _c.mr_word_at(&key[0] + 8, len(splitter), 0)
-            entry[i].ref = (<uint64_t>min(len(splitter), 0xFFFF) << 48) | <uint64_t>(&key[0] + 8)
+            entry[i] = _c.mr_entry_of(&key[0] + 8, len(splitter), 0)
         self.entries.reserve(n * sizeof(mr_entry))
         self.partition_of.reserve(n * sizeof(uint32_t))
         result.table = self
@@ -284,7 +284,9 @@ cdef class SortedEntries:
                 status = _c.mr_record_encode(first, n, &at, &view[0], room, &written, &want)
             if written:
                 yield memoryview(out)[:written]
+                room = block_size  # also after a record that took more
             elif status == _c.MR_NEED_FLUSH:
-                out = bytearray(want)
-                view = out
+                if want > <size_t>len(out):
+                    out = bytearray(want)
+                    view = out
                 room = want

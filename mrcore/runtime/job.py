@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 32 * config.MIB  # input bytes a range partition: small enough to start writing early
 RANGES_MAX = 64
+COUNT_MAX = (1 << 63) - 1
 
 
 class CountJob(NamedTuple):
@@ -124,10 +125,10 @@ def check_job(job: CountJob, options: Options) -> None:
 
     if job.tokenizer not in TOKENIZERS:
         raise UsageError(f"unknown tokenizer: {job.tokenizer}: choose one of {', '.join(TOKENIZERS)}")
-    if job.min_count < 1:
-        raise UsageError(f"minimum count out of range: {job.min_count}: write 1 or more")
-    if job.top is not None and job.top < 1:
-        raise UsageError(f"top out of range: {job.top}: write 1 or more")
+    if not 1 <= job.min_count <= COUNT_MAX:
+        raise UsageError(f"minimum count out of range: {job.min_count}: write 1 to {COUNT_MAX}")
+    if job.top is not None and not 1 <= job.top <= COUNT_MAX:
+        raise UsageError(f"top out of range: {job.top}: write 1 to {COUNT_MAX}")
     if options.workers is not None and not 0 <= options.workers <= 1024:
         raise UsageError(f"workers out of range: {options.workers}: write 0 to 1024")
     if options.reducers is not None and not 1 <= options.reducers <= config.PARTITIONS_LIMIT:
@@ -171,13 +172,13 @@ def run_job(job: CountJob, options: Options, sink: Sink, observer: Observer | No
     plan = plan_job(job, options, ordered=sink.ordered)
     observer.planned(plan)
     with contextlib.ExitStack() as stack:
-        work = sink.open(options.tmp or default_tmp())
         stack.push(lambda kind, *_: sink.abandon() if kind else None)  # after the work directory is gone
-        stack.enter_context(work)
+        work = stack.enter_context(sink.open(options.tmp or default_tmp()))
         executor = stack.enter_context(_executor(plan))
         run = _Run(job, plan, work, executor, sink, observer)
         clock.lap("plan")
         maps = run.map()
+        plan = run.plan  # the sample may have found fewer keys to part at than were wished for
         clock.lap("map")
         parts = run.reduce([result.output for result in maps])
         clock.lap("reduce")

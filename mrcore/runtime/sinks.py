@@ -6,6 +6,7 @@ partitions by key range, and the partitions one after the other are the sorted w
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -15,7 +16,7 @@ from typing import Protocol
 from mrcore.errors import OutputExistsError, shown
 from mrcore.formats.inputs import OUTPUT_EXTRAS, OUTPUT_MARKER
 from mrcore.storage.files import publish, sync_directory, writing
-from mrcore.storage.workdir import WorkDir, temporary
+from mrcore.storage.workdir import LOCK, WorkDir, temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ class DirectorySink:
     ordered, durable = False, True
 
     def __init__(self, path: bytes, *, overwrite: bool = False) -> None:
-        self.path = path
+        self.path = path.rstrip(b"/") or b"/"
         self._overwrite = overwrite
         self._made: list[bytes] = []
+        self._published: list[bytes] = []
         self._parts: list[TaskResult] = []
 
     def open(self, tmp: bytes) -> WorkDir:
@@ -89,14 +91,20 @@ class DirectorySink:
                 raise
             return
         except FileNotFoundError:
-            self._make(os.path.dirname(path))
+            parent = os.path.dirname(path.rstrip(b"/"))
+            if not parent:  # the current directory is gone
+                raise
+            self._make(parent)
             os.mkdir(path)
         self._made.append(path)
 
     def _remove_dead(self, work: bytes) -> None:
         try:
-            lock = os.open(os.path.join(work, b"lock"), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+            with writing(work):
+                lock = os.open(os.path.join(work, LOCK), os.O_RDWR | os.O_CLOEXEC)
+        except OutputExistsError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
             lock = -1
         try:
             if lock >= 0:
@@ -116,51 +124,67 @@ class DirectorySink:
         self._parts.append(part)
 
     def commit(self, job: Mapping[str, object]) -> tuple[bytes, ...]:
-        """Renames the parts into place, then writes the manifest, then the marker."""
+        """Renames the parts into place, then the manifest, then the marker.
+
+        What needs space is written before anything is renamed.
+        """
+        parts = sorted(self._parts, key=lambda part: part.task)
+        names = [f"part-{index:05d}" for index in range(len(parts))]
+        listed = [
+            {"file": name, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check}
+            for name, part in zip(names, parts, strict=True)
+        ]
+        manifest = {"format": "mrcore-output", "version": 1, "job": job, "parts": listed}
+        prepared = self._write(MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
+        marker = self._write(OUTPUT_MARKER, b"")
+        self._remove_old()
+        outputs = [self._publish(part.output, name.encode()) for name, part in zip(names, parts, strict=True)]
+        self._publish(prepared, MANIFEST)
+        self._publish(marker, OUTPUT_MARKER)
+        with writing(self.path):
+            sync_directory(self.path)
+        self._published.clear()
+        return tuple(outputs)
+
+    def _write(self, name: bytes, content: bytes) -> bytes:
+        path = os.path.join(self.path, WORK, name)
+        with writing(path), open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    def _remove_old(self) -> None:
         with writing(self.path):
             for name in sorted(os.listdir(self.path), key=lambda name: name != OUTPUT_MARKER):  # the marker first
                 if name in OUTPUT_EXTRAS[:2] or (name.startswith(b"part-") and name[5:].isdigit()):
                     os.unlink(os.path.join(self.path, name))
-        outputs, listed = [], []
-        for index, part in enumerate(sorted(self._parts, key=lambda part: part.task)):
-            file = f"part-{index:05d}"
-            target = os.path.join(self.path, file.encode())
-            publish(part.output, target)
-            outputs.append(target)
-            listed.append({"file": file, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check})
-        manifest = {"format": "mrcore-output", "version": 1, "job": job, "parts": listed}
-        self._write(MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
-        self._write(OUTPUT_MARKER, b"")
-        with writing(self.path):
-            sync_directory(self.path)
-        return tuple(outputs)
 
-    def _write(self, name: bytes, data: bytes) -> None:
-        path = os.path.join(self.path, WORK, name)
-        with writing(path), open(path, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        publish(path, os.path.join(self.path, name))
+    def _publish(self, source: bytes, name: bytes) -> bytes:
+        target = os.path.join(self.path, name)
+        self._published.append(target)
+        publish(source, target)
+        return target
 
     def abandon(self) -> None:
-        """Removes the directories that open() made, if nothing else is in them by now."""
-        for path in reversed(self._made):
-            try:
+        """Takes back what was published, and the directories that open() made if nothing else is in them."""
+        for path in reversed(self._published):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        with contextlib.suppress(OSError):
+            for path in reversed(self._made):
                 os.rmdir(path)
-            except OSError:
-                return
 
 
 class FileSink:
-    """One file, sorted as a whole, that appears when it is complete."""
+    """One file, sorted as a whole, that appears when it is complete; a link to a file is followed."""
 
     ordered, durable = True, True
 
     def __init__(self, path: bytes, *, overwrite: bool = False) -> None:
-        self.path = path
+        self.path = os.path.realpath(path) if os.path.islink(path) else path
         self._overwrite = overwrite
-        folder, name = os.path.split(path)
+        folder, name = os.path.split(self.path)
         self._temporary = os.path.join(folder, b"." + name + b".mrcore")
         self._fd = -1
 
@@ -172,6 +196,8 @@ class FileSink:
             raise OutputExistsError(
                 f"output exists: {shown(self.path)}: name another file, or replace it with --overwrite"
             )
+        if os.path.lexists(self.path) and not os.path.isfile(self.path):  # a rename would destroy the device
+            raise OutputExistsError(f"output is not a regular file: {shown(self.path)}: write to it with > instead")
         with writing(self.path):
             self._fd = os.open(self._temporary, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
@@ -181,7 +207,8 @@ class FileSink:
             self._fd = -1
             raise OutputExistsError(f"another job writes there: {shown(self.path)}: wait until it ends") from None
         try:
-            os.ftruncate(self._fd, 0)  # a crash may have left it
+            with writing(self._temporary):
+                os.ftruncate(self._fd, 0)  # a crash may have left it
             return temporary(tmp)
         except BaseException:
             self.abandon()
@@ -204,7 +231,8 @@ class FileSink:
     def abandon(self) -> None:
         """Removes the hidden file."""
         if self._fd >= 0:
-            os.unlink(self._temporary)
+            with contextlib.suppress(FileNotFoundError):  # renamed just before an interrupt
+                os.unlink(self._temporary)
             os.close(self._fd)
             self._fd = -1
 

@@ -61,13 +61,19 @@ def open_bytes(path: bytes, size: int) -> Iterator[mmap.mmap | bytes]:
             if os.fstat(fd).st_size < size:
                 raise changed(path)
             if size >= MAP_MIN:
-                data: mmap.mmap | bytes = mmap.mmap(fd, size, access=mmap.ACCESS_READ)
+                try:
+                    data: mmap.mmap | bytes = mmap.mmap(fd, size, access=mmap.ACCESS_READ)
+                except ValueError:  # it became shorter just now
+                    raise changed(path) from None
             else:
                 data = _read_exactly(fd, size)
         if len(data) != size:
             raise changed(path)
         try:
             yield data
+            with reading(path):  # in its last page a shorter file reads as zeros, without a fault
+                if os.fstat(fd).st_size < size:
+                    raise changed(path)
         finally:
             if isinstance(data, mmap.mmap):
                 with contextlib.suppress(BufferError):  # a traceback may still hold a view of it

@@ -23,6 +23,7 @@ whole records; every length is checked against the file's size before it is used
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 
@@ -136,7 +137,8 @@ class RunWriter:
             self._file.close()
         except OSError:
             self._file.raw.close()  # what could not be flushed is not wanted any more
-        os.unlink(self.path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 class RunReader:
@@ -212,7 +214,7 @@ class RunReader:
         raw_size, stored_size = _SIZES.unpack_from(head)
         if stored_size > end - at - _BLOCK_HEAD or stored_size > raw_size:
             raise self._corrupt(at, "a block is larger than its segment")
-        if raw_size > stored_size * _LZ4_RATIO_MAX:
+        if raw_size > stored_size * _LZ4_RATIO_MAX or (raw_size > stored_size and raw_size > _LZ4_INPUT_MAX):
             raise self._corrupt(at, "a block promises more than it can hold")
         stored = file.read(stored_size)
         if len(stored) < stored_size:

@@ -44,7 +44,7 @@ class WorkDir:
             try:
                 self._lock = os.open(os.path.join(path, LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
-            except OSError:
+            except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
 
@@ -54,8 +54,14 @@ class WorkDir:
 
     def remove(self) -> None:
         """Removes the directory and all in it; nothing happens when it is gone already."""
-        if self._lock >= 0:
+        if self._lock < 0:
+            return
+        try:
             shutil.rmtree(self.path, ignore_errors=True)
+        except BaseException:  # a signal, just now: it stops the job, not its cleaning up
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        finally:
             os.close(self._lock)
             self._lock = -1
 

@@ -1,0 +1,229 @@
+/* Sort, and the combiner table: feed, grow, drain by hash and by range, clear and use again. */
+#include "driver.h"
+
+/* A key with its length in front, as references to long keys want it; `key` is where it begins. */
+typedef struct {
+    uint8_t *memory, *key;
+    size_t len;
+} kept_key;
+
+static kept_key keep(const uint8_t *bytes, uint64_t len)
+{
+    kept_key kept = {fresh(8 + len), 0, len};
+    kept.key = kept.memory + 8;
+    memcpy(kept.memory, &len, 8);
+    memcpy(kept.key, bytes, len);
+    return kept;
+}
+
+static mr_entry entry_of(kept_key kept, int64_t value) { return mr_entry_of(kept.key, kept.len, value); }
+
+static int entry_compare(const mr_entry *a, const mr_entry *b)
+{
+    uint8_t a_scratch[8], b_scratch[8];
+    size_t a_len, b_len;
+    const uint8_t *a_key = mr_entry_key(a, a_scratch, &a_len), *b_key = mr_entry_key(b, b_scratch, &b_len);
+    return mr_bytes_compare(a_key, a_len, b_key, b_len);
+}
+
+static void sort_round(dice *dice, size_t n, size_t shared)
+{
+    uint8_t bytes[600];
+    memset(bytes, 'p', sizeof bytes);
+    kept_key *keys = fresh(n * sizeof *keys);
+    mr_entry *entries = fresh(n * sizeof *entries), *scratch = fresh(n * sizeof *scratch);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = shared + roll(dice, roll(dice, 3) ? 4 : 40);
+        for (size_t at = shared; at < len; at++)
+            bytes[at] = (uint8_t)roll(dice, roll(dice, 5) ? 2 : 256);
+        keys[i] = keep(bytes, roll(dice, 9) ? len : roll(dice, len + 1));
+        entries[i] = entry_of(keys[i], (int64_t)i);
+    }
+    mr_sort_entries(entries, n, scratch);
+    for (size_t i = 1; i < n; i++) {
+        int order = entry_compare(&entries[i - 1], &entries[i]);
+        CHECK(order < 0 || (!order && entries[i - 1].value < entries[i].value));
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t bound = mr_sort_bound(entries, n, keys[i].key, keys[i].len);
+        mr_entry wanted = entry_of(keys[i], 0);
+        CHECK(bound < n && !entry_compare(&entries[bound], &wanted));
+        CHECK(!bound || entry_compare(&entries[bound - 1], &wanted) < 0);
+    }
+    for (size_t i = 0; i < n; i++)
+        free(keys[i].memory);
+    free(keys);
+    free(entries);
+    free(scratch);
+}
+
+void check_sort(void)
+{
+    dice dice = {3};
+    static const size_t shared[] = {0, 6, 7, 8, MR_SORT_DEPTH_MAX - 1, MR_SORT_DEPTH_MAX, 500};
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+        for (size_t n = 0; n < 700; n = n < 30 ? n + 1 : n * 2)
+            sort_round(&dice, n, shared[i]);
+}
+
+typedef struct {
+    mr_table table;
+    void *chunk[4096]; /* of the arena */
+    size_t chunks;
+} counter;
+
+static void grow(counter *counter)
+{
+    mr_table *table = &counter->table;
+    if (table->want == MR_PART_ARENA) {
+        CHECK(counter->chunks < sizeof counter->chunk / sizeof *counter->chunk);
+        table->arena_room = table->want_bytes;
+        table->arena = counter->chunk[counter->chunks++] = fresh(table->want_bytes);
+        return;
+    }
+    mr_slots *part = &table->part[table->want];
+    void *old = part->slots;
+    unsigned bits = part->bits + 1;
+    mr_table_rehash(table, table->want, fresh_slots(mr_table_slot_size(table->want) << bits), bits);
+    free(old);
+}
+
+static void start(counter *counter)
+{
+    memset(counter, 0, sizeof *counter);
+    for (mr_table_part part = MR_PART_SHORT; part <= MR_PART_LONG; part++) {
+        counter->table.part[part].bits = MR_TABLE_BITS_MIN;
+        counter->table.part[part].slots = fresh_slots(mr_table_slot_size(part) << MR_TABLE_BITS_MIN);
+    }
+}
+
+static void clear(counter *counter)
+{
+    mr_table_clear(&counter->table);
+    CHECK(!mr_table_used(&counter->table) && !counter->table.tokens);
+    while (counter->chunks)
+        free(counter->chunk[--counter->chunks]);
+    counter->table.arena_room = 0;
+}
+
+/* Feeds text in pieces, each in a block of its own that is gone before the next. */
+static void feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower)
+{
+    size_t longest = roll(dice, 2) ? len : 1 + roll(dice, 9000), size = longest;
+    for (size_t at = 0; at < len;) {
+        size_t stop = len - at < size ? len : at + size, consumed = 0;
+        uint8_t *piece = exact(text + at, stop - at);
+        for (size_t fed = 0;; grow(counter)) {
+            mr_status status = mr_table_feed(&counter->table, tokenize, piece + fed, stop - at - fed, stop == len, lower,
+                                             &consumed);
+            fed += consumed;
+            if (status == MR_OK) {
+                consumed = fed;
+                break;
+            }
+            CHECK(status == MR_NEED_ROOM);
+        }
+        free(piece);
+        size = consumed ? longest : 2 * size;
+        at += consumed;
+    }
+}
+
+static void check_partition(const mr_partitioner *by, uint32_t p, const mr_entry *entry)
+{
+    uint8_t scratch[8];
+    size_t len;
+    const uint8_t *key = mr_entry_key(entry, scratch, &len);
+    if (!by->splitters) {
+        CHECK(mr_hash_xxh3(key, len, 0) % by->count == p);
+        return;
+    }
+    CHECK(!p || entry_compare(&by->splitters[p - 1], entry) <= 0);
+    CHECK(p + 1 == by->count || entry_compare(entry, &by->splitters[p]) < 0);
+}
+
+static void drain(const counter *counter, const words *expected, const mr_partitioner *by, int64_t tokens)
+{
+    size_t n = (size_t)mr_table_used(&counter->table);
+    CHECK(n == expected->n && (int64_t)counter->table.tokens == tokens);
+    mr_entry *entries = fresh(n * sizeof *entries);
+    uint32_t *partition_of = fresh(n * sizeof *partition_of);
+    uint64_t *offset = fresh((by->count + 1) * sizeof *offset);
+    mr_table_drain(&counter->table, by, entries, partition_of, offset);
+    CHECK(offset[0] == 0 && offset[by->count] == n);
+    for (uint32_t p = 0; p < by->count; p++) {
+        size_t size = (size_t)(offset[p + 1] - offset[p]);
+        mr_entry *first = entries + offset[p], *scratch = fresh(size * sizeof *scratch);
+        mr_sort_entries(first, size, scratch);
+        for (size_t i = 0; i < size; i++) {
+            uint8_t short_key[8];
+            size_t len;
+            const uint8_t *key = mr_entry_key(&first[i], short_key, &len);
+            CHECK(first[i].value == words_find(expected, key, len));
+            CHECK(!i || entry_compare(&first[i - 1], &first[i]) < 0);
+            check_partition(by, p, &first[i]);
+        }
+        free(scratch);
+    }
+    free(entries);
+    free(partition_of);
+    free(offset);
+}
+
+static void drain_both_ways(const counter *counter, dice *dice, const words *expected)
+{
+    int64_t tokens = 0;
+    for (size_t i = 0; i < expected->n; i++)
+        tokens += expected->words[i].count;
+    uint32_t count = 1 + (uint32_t)roll(dice, 9);
+    drain(counter, expected, &(mr_partitioner){count, 0}, tokens);
+    count = expected->n < count ? (uint32_t)expected->n + 1 : count;
+    mr_entry splitters[9];
+    kept_key keys[9];
+    for (uint32_t p = 0; p + 1 < count; p++) {
+        const word *cut = &expected->words[expected->n * (p + 1) / count];
+        keys[p] = keep(cut->text, cut->len);
+        splitters[p] = entry_of(keys[p], 0);
+    }
+    drain(counter, expected, &(mr_partitioner){count, splitters}, tokens);
+    for (uint32_t p = 0; p + 1 < count; p++)
+        free(keys[p].memory);
+}
+
+static void table_round(counter *counter, dice *dice, const mr_dispatch *dispatch, size_t len)
+{
+    mr_tokenizer tokenizer = (mr_tokenizer)roll(dice, MR_TOKENIZERS);
+    int lower = (int)roll(dice, 2);
+    uint8_t *text = make_text(dice, len), *folded = exact(text, len);
+    for (size_t i = 0; lower && i < len; i++)
+        folded[i] |= folded[i] >= 'A' && folded[i] <= 'Z' ? 0x20 : 0;
+    if (len > 400000 && roll(dice, 2)) /* one token with a length of more than 16 bits */
+        memset(text + 1000, 'q', 150000), memset(folded + 1000, 'q', 150000);
+    words expected = words_of_text(folded, len, tokenizer);
+    feed(counter, dice, dispatch->tokenize[tokenizer], text, len, lower);
+    free(text);
+    drain_both_ways(counter, dice, &expected);
+    clear(counter);
+    free(expected.words);
+    free(folded);
+}
+
+void check_table(void)
+{
+    for (int level = 0; level < MR_CPU_LEVELS; level++) {
+        const mr_dispatch *dispatch = mr_dispatch_at((mr_cpu_level)level);
+        dice dice = {7}; /* the same texts on every level */
+        counter *one = fresh(sizeof *one);
+        for (int table = 0; dispatch && table < 3; table++) {
+            start(one);
+            for (size_t len = 0; len < 200; len++)
+                table_round(one, &dice, dispatch, len);
+            for (size_t round = 0; round < 30; round++)
+                table_round(one, &dice, dispatch, roll(&dice, 30000));
+            table_round(one, &dice, dispatch, 400001);
+            for (int part = 0; part < 3; part++)
+                free(one->table.part[part].slots);
+        }
+        free(one);
+    }
+}

@@ -1,0 +1,57 @@
+"""One word, five places: C, wrapper, test, benchmark and reference of a kernel bear its name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from source_tree import Breach, Tree, breaches, read_tree
+
+PLACES = (
+    "csrc/mr_{}.c",
+    "mrcore/kernels/{}.pyx",
+    "mrcore/kernels/{}.pyi",
+    "tests/kernels/test_{}.py",
+    "benchmarks/kernels/bench_{}.py",
+)
+REFERENCE = "mrcore/testing/reference.py"
+REFERENCE_NAMES = {  # kernels whose reference has a word of its own, or is somebody else's
+    "hash": "partition",  # XXH3 itself is compared with the xxhash package
+}
+
+MISSING = {  # kernel::place, and why there is nothing
+    "cpu::benchmarks/kernels/bench_cpu.py": "chooses a path; the paths are measured in the kernels that take them",
+    "cpu::reference": "says what the machine has: there is nothing to compute",
+    "memory::csrc/mr_memory.c": "three system calls, made by the wrapper",
+    "memory::tests/kernels/test_memory.py": "has no Python interface but its size; the kernels that live in it test it",
+    "memory::benchmarks/kernels/bench_memory.py": "what it costs is the benchmark of the table",
+    "memory::reference": "holds bytes, computes nothing",
+    "process::csrc/mr_process.c": "one system call, made by the wrapper",
+    "process::tests/kernels/test_process.py": "tested where a worker loses its parent: tests/executors",
+    "process::benchmarks/kernels/bench_process.py": "one system call in a process's life",
+    "process::reference": "asks the kernel for something, computes nothing",
+}
+
+
+def kernels_have_five_places(tree: Tree) -> Iterator[Breach]:
+    defined = {node.name for node in ast.walk(ast.parse(tree.get(REFERENCE, ""))) if isinstance(node, ast.FunctionDef)}
+    for path in tree:
+        if not (path.startswith("mrcore/kernels/") and path.endswith(".pyx")):
+            continue
+        kernel = path.removeprefix("mrcore/kernels/").removesuffix(".pyx")
+        for place in PLACES:
+            if place.format(kernel) not in tree:
+                yield Breach(f"{kernel}::{place.format(kernel)}", "is missing")
+        if REFERENCE_NAMES.get(kernel, kernel) not in defined:
+            yield Breach(f"{kernel}::reference", f"{REFERENCE} has no function of that name")
+
+
+def test_every_kernel_has_its_five_places() -> None:
+    assert breaches(kernels_have_five_places, read_tree(), MISSING) == []
+
+
+def test_a_missing_place_is_seen() -> None:
+    whole = {place.format("fold"): "" for place in PLACES} | {REFERENCE: "def fold(): pass"}
+    assert breaches(kernels_have_five_places, whole) == []
+    for path in set(whole) - {"mrcore/kernels/fold.pyx"}:
+        assert len(breaches(kernels_have_five_places, {p: t for p, t in whole.items() if p != path})) == 1
