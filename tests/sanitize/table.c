@@ -40,8 +40,10 @@ static void sort_round(dice *dice, size_t n, size_t shared)
         entries[i] = entry_of(keys[i], (int64_t)i);
     }
     mr_sort_entries(entries, n, scratch);
-    for (size_t i = 1; i < n; i++) {
-        int order = entry_compare(&entries[i - 1], &entries[i]);
+    for (size_t i = 0; i < n; i++) {
+        mr_entry untouched = entry_of(keys[entries[i].value], entries[i].value);
+        int order = i ? entry_compare(&entries[i - 1], &entries[i]) : -1;
+        CHECK(!memcmp(&untouched, &entries[i], sizeof untouched));
         CHECK(order < 0 || (!order && entries[i - 1].value < entries[i].value));
     }
     for (size_t i = 0; i < n; i++) {
