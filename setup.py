@@ -5,6 +5,7 @@ optimisation; ``MRCORE_SANITIZE=address,undefined`` adds those sanitizers (prelo
 run-time libraries to use the result).
 """
 import os
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -41,7 +42,7 @@ setup(
                 include_dirs=["csrc"],
                 extra_compile_args=flags,
                 extra_link_args=link,
-                depends=["setup.py"],
+                depends=["setup.py", *glob("csrc/*.h"), *glob("mrcore/kernels/*.pxd")],
             )
             for name, sources in KERNELS.items()
         ],

@@ -150,11 +150,6 @@ static int against_pending(const mr_merge *merge, const mr_run *run)
 
 void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
 {
-    if (merge->pending) {
-        size_t size = merge->key_at + merge->key_len - merge->done;
-        memmove(out, merge->out + merge->done, size);
-        merge->key_at -= merge->done;
-    }
     merge->out = out;
     merge->room = room;
     merge->done = 0;

@@ -59,8 +59,8 @@ void mr_merge_start(mr_merge *merge);
 /* Gives run `dry` its next block, or with size 0 its end. The bytes stay until it is dry. */
 void mr_merge_refill(mr_merge *merge, uint32_t run, const uint8_t *block, size_t size);
 
-/* After out[0, done) was taken away: moves the pending key into `out` (the same buffer or a
- * larger one) and goes on there. */
+/* After MR_NEED_FLUSH, when out[0, done) was taken away: goes on in `out`, the same buffer or
+ * another. Nothing is pending then: a key is finished before the next asks for room. */
 void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room);
 
 /* Runs until the end (MR_OK), a request, or a fault: MR_CORRUPT (in run `dry`: a record

@@ -36,6 +36,7 @@ cdef class Merge:
     cdef Pages state
     cdef list runs, views, names
     cdef bytearray out
+    cdef bint yielded  # out[0, done) was handed out and not yet flushed
     cdef uint8_t[::1] view
 
     def __init__(self, runs, str emit="lines", value_min=None, names=None, size_t room=1 << 20):
@@ -80,8 +81,9 @@ cdef class Merge:
         cdef bytearray larger
         if not self.runs:
             return
-        # What an earlier iteration has yielded is not yielded again.
-        _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
+        if self.yielded:  # by an earlier iteration, which ended or was left there
+            _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
+            self.yielded = False
         while True:
             with nogil:
                 status = _c.mr_merge_run(&self.merge, RECORDS_A_CALL)
@@ -95,9 +97,11 @@ cdef class Merge:
             if status == _c.MR_OVERFLOW:
                 raise MrcoreError("an integer sum left the range of int64")
             if self.merge.done:
+                self.yielded = True
                 yield memoryview(self.out)[:self.merge.done]
             if status == _c.MR_OK:
                 return
+            self.yielded = False
             if self.merge.done or self.merge.want <= <size_t>len(self.out):
                 _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
             if self.merge.want > <size_t>len(self.out):

@@ -73,6 +73,7 @@ cdef class CountTable:
     cdef list arena        # Pages of long keys, in the order they were filled
     cdef Pages entries, scratch, partition_of
     cdef list splitter_keys
+    cdef size_t generation  # of what was drained: clear() and drain() end the life of older entries
 
     def __init__(self, str tokenizer="whitespace", bint lower=False):
         if tokenizer not in TOKENIZERS:
@@ -211,6 +212,7 @@ cdef class CountTable:
         cdef SortedEntries result = SortedEntries.__new__(SortedEntries)
         cdef uint64_t[::1] offset
         self.splitter_keys = []
+        self.generation += 1
         by.count = partitions
         by.splitters = entry if splitters is not None else NULL
         for i, splitter in enumerate(splitters or ()):
@@ -222,6 +224,7 @@ cdef class CountTable:
         self.entries.reserve(n * sizeof(mr_entry))
         self.partition_of.reserve(n * sizeof(uint32_t))
         result.table = self
+        result.generation = self.generation
         result.offsets = bytearray((partitions + 1) * 8)
         result.offset = offset = memoryview(result.offsets).cast("Q")
         with nogil:
@@ -234,8 +237,9 @@ cdef class CountTable:
         return result
 
     def clear(self):
-        """Empties the table; its slots and the largest chunk of its arena are kept."""
+        """Empties the table; its slots and the newest chunk of its arena are kept."""
         cdef Pages pages
+        self.generation += 1
         with nogil:
             _c.mr_table_clear(&self.table)
         if self.arena:
@@ -251,6 +255,7 @@ cdef class SortedEntries:
     cdef CountTable table
     cdef object offsets
     cdef uint64_t[::1] offset
+    cdef size_t generation
 
     cdef void sort(self, size_t p) except *:
         cdef mr_entry *first = <mr_entry *>self.table.entries.address + self.offset[p]
@@ -280,6 +285,8 @@ cdef class SortedEntries:
         cdef size_t at = 0, written = 0, want = 0, room = block_size
         cdef _c.mr_status status
         while at < n:
+            if self.generation != self.table.generation:
+                raise ValueError("the table was cleared or drained again: its entries are gone")
             with nogil:
                 status = _c.mr_record_encode(first, n, &at, &view[0], room, &written, &want)
             if written:

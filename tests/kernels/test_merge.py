@@ -335,6 +335,33 @@ def test_an_iteration_that_was_left_goes_on_in_the_next() -> None:
     assert reference.decode_records(first + output(merge)) == run
 
 
+def test_nothing_is_lost_when_a_producer_fails_and_the_merge_is_iterated_again() -> None:
+    run = [(b"key %03d" % i, i) for i in range(50)]
+
+    class FailsOften:
+        def __init__(self) -> None:
+            self.blocks, self.calls = blocks_of(run, 3), 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            self.calls += 1
+            if self.calls % 3 == 0:
+                raise InterruptedError
+            return next(self.blocks)
+
+    for room in (ROOM_MIN, 200, 1 << 20):
+        merge, found = Merge([FailsOften(), blocks_of(run, 7)], emit="records", room=room), b""
+        while merge.records_in < 2 * len(run) or not found:
+            try:
+                for chunk in merge:
+                    found += bytes(chunk)
+            except InterruptedError:
+                continue
+        assert reference.decode_records(found) == [(key, 2 * value) for key, value in run]
+
+
 def test_an_error_of_a_producer_passes_through() -> None:
     def failing() -> Iterator[bytes]:
         yield reference.encode_record(b"a", 1)
