@@ -10,7 +10,6 @@ import os
 import sys
 
 from mrcore.errors import OutputExistsError
-from mrcore.storage.files import write_error
 
 
 def write_out(*lines: str) -> None:
@@ -26,9 +25,11 @@ def write_out(*lines: str) -> None:
             print(line)
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes once more when it exits
+        _discard(1)
         if isinstance(error, BrokenPipeError):
             raise
+        from mrcore.storage.files import write_error
+
         raise write_error(b"standard output", error) from error
 
 
@@ -37,10 +38,15 @@ def write_note(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Python writes once more when it exits
+        _discard(2)
 
 
 def check_open() -> None:
     """Raises OutputExistsError when standard output was closed before we started."""
     if sys.stdout is None:
         raise OutputExistsError("cannot write: standard output: it is closed")
+
+
+def _discard(fd: int) -> None:
+    """What Python still holds for ``fd`` is lost: it would write it, and complain, when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), fd)

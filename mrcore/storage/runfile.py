@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 BLOCK_SIZE = 64 << 10  # raw bytes that a block aims at; LZ4's window is as large
 VERSION = 1
-LZ4_ACCELERATION = 4  # on sorted words 700 MB/s and 71 % of the size, against 460 MB/s and 62 % at 1
+LZ4_ACCELERATION = 8  # on sorted words 970 MB/s and 80 % of the size, against 460 MB/s and 62 % at 1
 
 _HEAD = struct.Struct("<6sH")
 _SIZES = struct.Struct("<QQ")

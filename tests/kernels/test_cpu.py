@@ -10,7 +10,7 @@ from mrcore.kernels import cpu
 
 
 def active_in_a_new_process(level: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", "from mrcore.kernels import cpu; print(cpu.active())"],
+    return subprocess.run([sys.executable, "-P", "-c", "from mrcore.kernels import cpu; print(cpu.active())"],
                           env=os.environ | {"MRCORE_CPU": level}, capture_output=True, text=True, check=False)
 
 

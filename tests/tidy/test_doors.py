@@ -17,8 +17,6 @@ MAY_OPEN = {  # path::function, and why the file is not opened in storage/
     "mrcore/cli/doctor.py::_count": "writes the little text that it then counts, as a user would",
     "mrcore/cli/doctor.py::_memory": "reads a setting of the kernel in /sys: no data file",
     "mrcore/cli/doctor.py::_temporary": "the check is whether a file can be written there at all",
-    "mrcore/cli/main.py::_open_standard_descriptors": "opens the null device in place of a closed descriptor",
-    "mrcore/cli/main.py::_reader_left": "opens the null device in place of the closed standard output",
     "mrcore/engine/reduce_task.py::_write": "the part file, written once and straight; its errors are storage's",
     "mrcore/runtime/job.py::JobResult.read": "reads published output for the user, after the job",
     "mrcore/runtime/job.py::_Run._top": "at most K lines of each partition, and K lines of result",
@@ -53,8 +51,9 @@ def calls(tree: Tree, under: str = "mrcore/") -> Iterator[tuple[str, str, ast.Ca
 
 
 def only_storage_opens_files(tree: Tree) -> Iterator[Breach]:
-    for where, name, _ in calls(tree):
-        if where.startswith("mrcore/storage/"):
+    for where, name, call in calls(tree):
+        given = ast.unparse(call.args[0]) if call.args else ""
+        if where.startswith("mrcore/storage/") or given == "os.devnull" or given.isdigit():
             continue
         if name in OPENERS or name.rpartition(".")[2] in OPENING_METHODS:
             yield Breach(where, f"calls {name}: files are opened in mrcore/storage/")
@@ -69,6 +68,18 @@ def few_packages_start_and_connect(tree: Tree) -> Iterator[Breach]:
     for where, name, _ in calls(tree):
         if name.startswith(SPAWNING) and not where.startswith(MAY_CONNECT):
             yield Breach(where, f"calls {name}: processes are started in {MAY_CONNECT}")
+
+
+def new_interpreters_look_past_the_current_folder(tree: Tree) -> Iterator[Breach]:
+    """In a clone it holds an mrcore without its kernels; anywhere, some file that poses as a module."""
+    for path, text in tree.items():
+        for node in ast.walk(ast.parse(text)) if path.endswith(".py") else ():
+            if isinstance(node, ast.List | ast.Tuple):
+                words = [ast.unparse(element) for element in node.elts]
+                first = words.index("sys.executable") if "sys.executable" in words else len(words)
+                options = words[first + 1 : first + 2]
+                if options and options[0] in ("'-c'", "'-m'"):
+                    yield Breach(path, f"line {node.lineno}: starts Python with {options[0]}: put '-P' before it")
 
 
 def no_order_by_address_or_hash(tree: Tree) -> Iterator[Breach]:
@@ -136,6 +147,10 @@ RULES: dict[Rule, dict[str, str]] = {
         "mrcore/storage/b.py": "os.posix_spawnp('ls', [], {})",
         "mrcore/cli/c.py": "import asyncio.subprocess",
     },
+    new_interpreters_look_past_the_current_folder: {
+        "tests/a.py": "subprocess.run([sys.executable, '-c', 'import mrcore'])",
+        "mrcore/executors/b.py": "os.posix_spawn(sys.executable, [sys.executable, '-m', 'mrcore.worker'], {})",
+    },
     no_order_by_address_or_hash: {"mrcore/engine/a.py": "key = lambda x: hash(x)", "mrcore/cli/b.py": "id(3)"},
     no_set_decides_an_order: {
         "mrcore/engine/a.py": "for x in {1, 2}:\n    pass",
@@ -149,7 +164,8 @@ EXCEPTIONS: dict[Rule, dict[str, str]] = {only_storage_opens_files: MAY_OPEN}
 
 SOUND = {
     "mrcore/storage/files.py": "with open(path, 'rb') as file:\n    os.open(path, 0)",
-    "mrcore/executors/process.py": "import socket\nos.posix_spawn(a, b, c)",
+    "mrcore/executors/process.py": "import socket\nos.posix_spawn(a, [sys.executable, '-P', '-m', 'b'], c)",
+    "mrcore/cli/main.py": "os.dup2(os.open(os.devnull, os.O_RDWR), 1)\nopen(2, 'w')",
     "mrcore/engine/a.py": "s = {1}\nfor x in sorted(s):\n    s.add(x)\nlen(s), 1 in s, sorted(x for x in [1])",
     "tests/engine/test_a.py": "",
 }

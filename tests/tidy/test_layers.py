@@ -18,6 +18,7 @@ LAYERS = {
     "runtime": 7,
     "dataflow": 8, "testing": 8,
     "cli": 9, "service": 9,
+    "__main__": 10,
 }  # fmt: skip
 
 NEVER_TOGETHER = {"scheduler": {"engine", "streaming", "storage", "kernels"}}
