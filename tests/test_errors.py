@@ -33,7 +33,8 @@ def test_callers_may_catch_a_usage_error_as_a_value_error():
 
 @pytest.mark.parametrize(("path", "text"), [
     (b"plain", "plain"), (b"a b", "a b"), ("été".encode(), "été"),
-    (b"a\nb\tc", "a\\nb\\tc"), (b"\xff\xfe", "\\xff\\xfe"), ("\udcff", "\\udcff"), ("line\u2028end", "line\\u2028end"), (b"\x1b[31m", "\\x1b[31m"), ("\x00", "\\x00"),
+    (b"a\nb\tc", "a\\nb\\tc"), (b"\xff\xfe", "\\xff\\xfe"),
+    ("\udcff", "\\udcff"), ("line\u2028end", "line\\u2028end"), (b"\x1b[31m", "\\x1b[31m"), ("\x00", "\\x00"),
 ])  # fmt: skip
 def test_a_path_is_shown_as_one_printable_line(path, text):
     assert errors.shown(path) == text

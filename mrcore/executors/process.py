@@ -47,7 +47,8 @@ class _Worker:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
             fd = theirs.fileno()
             self.pid = os.posix_spawn(
                 sys.executable,
@@ -59,6 +60,7 @@ class _Worker:
                 file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd)],
                 setsigmask=_OURS_TO_HANDLE,
             )
+            undo.pop_all()
         self.socket = ours
         self.decoder = FrameDecoder()
         self.running = 0  # tasks given and not answered

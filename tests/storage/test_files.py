@@ -18,7 +18,7 @@ def test_an_error_of_reading_is_an_input_error_that_names_the_path(number):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_a_disk_full_error_that_says_what_to_do(number):
-    with pytest.raises(DiskFullError, match="no space left: out: .*--tmp or -o"), writing(b"out"):
+    with pytest.raises(DiskFullError, match=r"no space left: out: .*--tmp or -o"), writing(b"out"):
         raise OSError(number, os.strerror(number))
 
 

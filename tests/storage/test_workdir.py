@@ -82,7 +82,7 @@ def test_what_is_there_already_is_refused_and_kept(tmp):
 
 
 def test_a_place_that_is_not_there(tmp):
-    with pytest.raises(OutputExistsError, match="cannot write: .*missing: no such file"):
+    with pytest.raises(OutputExistsError, match=r"cannot write: .*missing: no such file"):
         temporary(os.path.join(tmp, b"missing"))
 
 
@@ -103,7 +103,7 @@ def test_the_sweep_leaves_the_young_and_what_is_not_ours(tmp, how):
 
 def test_the_sweep_leaves_what_a_living_job_holds(tmp):
     lock = leave_behind(tmp)
-    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         temporary(tmp).remove()

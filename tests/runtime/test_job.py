@@ -1,0 +1,169 @@
+"""Jobs: plans, counters, and output that depends on input, job and reducers only."""
+
+import os
+from collections import Counter
+
+import pytest
+
+from mrcore import config
+from mrcore.errors import InputError, UsageError
+from mrcore.runtime import job as job_module
+from mrcore.runtime.job import CountJob, Observer, Options, plan_job, run_job
+from mrcore.runtime.sinks import DirectorySink, MemorySink
+
+
+@pytest.fixture
+def source(tmp_path, text):
+    (tmp_path / "in").mkdir()
+    for index in range(5):
+        (tmp_path / "in" / f"{index}.txt").write_bytes(text[index * 60_000 : (index + 1) * 60_000])
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def whole(source):
+    return b"\n".join(path.read_bytes() for path in sorted(source.iterdir()))
+
+
+@pytest.fixture
+def tmp(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    yield os.fsencode(tmp_path / "tmp")
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+@pytest.mark.parametrize(("job", "options", "said"), [
+    ({"tokenizer": "french"}, {}, "unknown tokenizer: french: choose one of whitespace, ascii"),
+    ({"min_count": 0}, {}, "minimum count out of range: 0"),
+    ({"min_count": 1 << 63}, {}, "minimum count out of range"),
+    ({"top": 0}, {}, "top out of range: 0"),
+    ({"top": 1 << 64}, {}, "top out of range"),
+    ({}, {"workers": -1}, "workers out of range: -1: write 0 to 1024"),
+    ({}, {"workers": 1025}, "workers out of range"),
+    ({}, {"reducers": 0}, "reducers out of range: 0: write 1 to 65536"),
+    ({}, {"reducers": 65537}, "reducers out of range"),
+], ids=str)  # fmt: skip
+def test_nonsense_is_refused_before_anything_is_looked_at(job, options, said):
+    with pytest.raises(UsageError, match=said):
+        plan_job(CountJob(("/missing",), **job), Options(**options), ordered=False)
+
+
+def test_the_plan_follows_from_names_and_sizes(source):
+    plan = plan_job(CountJob((str(source),)), Options(), ordered=False)
+    assert (len(plan.inputs), len(plan.splits), plan.partitions, plan.workers) == (5, 1, 1, 0)
+    assert plan.input_bytes == sum(path.stat().st_size for path in source.iterdir())
+    assert plan.split_bytes == 64 * config.MIB
+
+
+def test_large_input_gets_workers_and_small_input_none(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(3 * config.GIB)
+    plan = plan_job(CountJob((str(tmp_path / "large"),)), Options(), ordered=False)
+    assert (plan.workers, len(plan.splits), plan.partitions) == (config.cores(), 16, 12)
+    assert plan_job(CountJob(("/dev/null",)), Options(), ordered=False).workers == 0
+    assert plan_job(CountJob(("/dev/null",) * 2), Options(), ordered=False).workers == config.cores()
+    assert plan_job(CountJob((str(tmp_path / "large"),)), Options(workers=0), ordered=True).partitions == 64
+
+
+def test_counters_and_parts_say_what_was_done(source, whole, tmp, tmp_path):
+    expected = Counter(whole.split())
+    options = Options(workers=2, reducers=3, split=50_000, tmp=tmp)
+    result = run_job(CountJob((str(source),)), options, DirectorySink(os.fsencode(tmp_path / "out")))
+    counters = result.counters
+    sizes = [os.path.getsize(path) for path in result.outputs]
+    assert counters["bytes_in"] == sum(path.stat().st_size for path in source.iterdir())
+    assert counters["tokens"] == expected.total()
+    assert counters["records_out"] == len(expected) == sum(part.records_out for part in result.parts)
+    assert counters["bytes_out"] == sum(sizes)
+    assert counters["map_tasks"] == len(result.plan.splits) > 5
+    assert counters["reduce_tasks"] == len(result.outputs) == 3
+    assert counters["map_records"] >= counters["records_out"]
+    assert counters["map_bytes"] > 0
+    assert set(result.seconds) == {"plan", "map", "reduce", "commit", "total"}
+    assert all(seconds >= 0 for seconds in result.seconds.values())
+    assert dict(result.read()) == expected
+    assert [os.path.basename(path) for path in result.outputs] == ["part-00000", "part-00001", "part-00002"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("partitions", [1, 4, 64])
+def test_an_ordered_result_is_sorted_as_a_whole_for_any_number_of_ranges(
+    source, whole, tmp, count_lines, monkeypatch, workers, partitions
+):
+    monkeypatch.setattr(job_module, "RANGE_BYTES", max(1, 300_000 // partitions))
+    monkeypatch.setattr(config, "SMALL_INPUT", 0)
+    sink = MemorySink()
+    result = run_job(CountJob((str(source),)), Options(workers, tmp=tmp, split=30_000), sink)
+    assert b"".join(sink.parts) == count_lines(whole)
+    assert len(sink.parts) == result.plan.partitions == result.counters["reduce_tasks"]
+    assert (len(sink.parts) > 1) == (partitions > 1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("reducers", [1, 5])
+def test_the_top_of_all_partitions(source, whole, tmp, workers, reducers):
+    best = sorted((-count, word) for word, count in Counter(whole.split()).items())[:17]
+    sink = MemorySink()
+    result = run_job(CountJob((str(source),), top=17), Options(workers, reducers, 40_000, tmp), sink)
+    assert sink.parts == [b"".join(b"%s\t%d\n" % (word, -count) for count, word in best)]
+    assert result.counters["records_out"] == 17
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_input_at_all_is_an_empty_result(tmp, tmp_path, workers):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "file").touch()
+    for paths in ((str(tmp_path / "empty"),), ("/dev/null",)):
+        sink = MemorySink()
+        result = run_job(CountJob(paths), Options(workers, tmp=tmp), sink)
+        assert (b"".join(sink.parts), result.counters["tokens"]) == (b"", 0)
+
+
+def test_an_observer_is_told_the_story(source, tmp, tmp_path):
+    told = []
+
+    class Scribe(Observer):
+        def planned(self, plan):
+            told.append(("planned", plan.input_bytes))
+
+        def phase(self, name, tasks):
+            told.append((name, tasks))
+
+        def consumed(self, count):
+            told.append(count)
+
+        def finished(self, result):
+            told.append(type(result).__name__)
+
+    sink = DirectorySink(os.fsencode(tmp_path / "out"))
+    run_job(CountJob((str(source),)), Options(0, 2, 100_000, tmp), sink, Scribe())
+    total = sum(path.stat().st_size for path in source.iterdir())
+    story = [event for event in told if not isinstance(event, int)]
+    assert story == [("planned", total), ("map", 5), *["TaskResult"] * 5, ("reduce", 2), *["TaskResult"] * 2]
+    assert sum(event for event in told if isinstance(event, int)) == total
+
+
+@pytest.mark.parametrize("when", ["planned", "phase", "consumed", "finished"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupt_at_any_moment_leaves_nothing(source, tmp, tmp_path, when, workers):
+    class Interrupts(Observer):
+        pass
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    observer = Interrupts()
+    setattr(observer, when, interrupt)
+    sink = DirectorySink(os.fsencode(tmp_path / "out"))
+    with pytest.raises(KeyboardInterrupt):
+        run_job(CountJob((str(source),)), Options(workers, 2, 50_000, tmp), sink, observer)
+    assert not os.path.exists(tmp_path / "out")
+
+
+def test_a_failing_job_leaves_an_older_result_alone(source, tmp, tmp_path):
+    out = os.fsencode(tmp_path / "out")
+    run_job(CountJob((str(source),)), Options(0, 2, tmp=tmp), DirectorySink(out))
+    before = {name: os.stat(os.path.join(out, name)).st_mtime_ns for name in os.listdir(out)}
+    with pytest.raises(InputError):
+        run_job(CountJob((str(source), "/proc/self/mem")), Options(0, 2, tmp=tmp), DirectorySink(out, overwrite=True))
+    assert {name: os.stat(os.path.join(out, name)).st_mtime_ns for name in os.listdir(out)} == before
