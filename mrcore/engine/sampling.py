@@ -28,7 +28,7 @@ def plan_splitters(inputs: list[Input], partitions: int, tokenizer: str, lower: 
     before = 0
     for source in inputs:
         while place is not None and place < before + source.bytes:
-            data = sample(source.path, source.start + place - before, PLACE_BYTES)
+            data = sample(source.path, place - before, PLACE_BYTES)
             found = [data[a:b] for a, b in spans(data, tokenizer)][1:-1]  # the outer two may be cut
             tokens.update(token.lower() if lower else token for token in found)
             place = next(places, None)

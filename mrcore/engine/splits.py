@@ -36,9 +36,9 @@ def plan_splits(inputs: list[Input], split_bytes: int, *, per_file: bool = False
         if source.size is None or per_file:
             close()
             size = -1 if source.size is None else source.size
-            tasks.append((Span(source.path, source.start, max(size, 0), size),))
+            tasks.append((Span(source.path, 0, max(size, 0), size),))
             continue
-        for start in range(source.start, source.size, split_bytes):
+        for start in range(0, source.size, split_bytes):
             stop = min(start + split_bytes, source.size)
             if packed and (packed_bytes + stop - start > split_bytes or len(packed) == FILES_MAX):
                 close()

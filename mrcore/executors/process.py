@@ -130,7 +130,7 @@ class ProcessPool:
         self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
     ) -> Iterator[TaskResult]:
         """See :meth:`mrcore.executors.base.Executor.run`."""
-        waiting = deque(encode_spec(spec) for spec in specs)
+        waiting = deque(specs)
         left = len(waiting)
         poll = select.poll()
         by_fd = {worker.socket.fileno(): worker for worker in self._pool}
@@ -139,14 +139,14 @@ class ProcessPool:
         for _ in range(2 if ahead else 1):
             for worker in self._pool:
                 if waiting:
-                    worker.give(waiting.popleft())
+                    worker.give(encode_spec(waiting.popleft()))
         while left:
             for fd, _ in poll.poll():
                 worker = by_fd[fd]
                 for result in self._receive(worker, progress):
                     left -= 1
                     if waiting:
-                        worker.give(waiting.popleft())
+                        worker.give(encode_spec(waiting.popleft()))
                     yield result
 
     def _receive(self, worker: _Worker, progress: Callable[[int], None]) -> Iterator[TaskResult]:

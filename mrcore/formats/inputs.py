@@ -31,13 +31,12 @@ class Input(NamedTuple):
     """One file or stream of a job."""
 
     path: bytes
-    start: int  # byte to begin at: not 0 only for standard input that was read from already
     size: int | None  # bytes of the whole file; None: a stream, of which only the end is known
 
     @property
     def bytes(self) -> int:
         """Bytes to read, as far as known before reading."""
-        return 0 if self.size is None else max(0, self.size - self.start)
+        return self.size or 0
 
 
 def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
@@ -71,12 +70,12 @@ def _look(path: bytes) -> Input:
         if not stat.S_ISREG(status.st_mode):
             if stat.S_ISSOCK(status.st_mode):
                 raise InputError(f"cannot read: {shown(path)}: is a socket")
-            return Input(path, 0, None)
+            return Input(path, None)
         if not os.access(path, os.R_OK):
             raise PermissionError(13, os.strerror(13))
         if not status.st_blocks and status.st_size <= _SIZE_UNSURE and _size_lies(path, status.st_size):
-            return Input(path, 0, None)
-    return Input(path, 0, status.st_size)
+            return Input(path, None)
+    return Input(path, status.st_size)
 
 
 def _size_lies(path: bytes, size: int) -> bool:
@@ -91,13 +90,12 @@ def _standard_input() -> Input:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(21, os.strerror(21))
         if not stat.S_ISREG(status.st_mode):
-            return Input(STDIN, 0, None)
-        # A redirected file is as good as a named one; workers open it through this process. Unless
-        # it was opened for us by somebody with more rights than ours, or is made up: see _look().
-        named = _look(b"/proc/%d/fd/0" % os.getpid()) if os.access("/proc/self/fd/0", os.R_OK) else None
-        if named is None or named.size is None:
-            return Input(STDIN, 0, None)
-        return Input(named.path, os.lseek(0, 0, os.SEEK_CUR), status.st_size)
+            return Input(STDIN, None)
+        # A redirected file is as good as a named one; workers open it through this process. Unless it
+        # was read from already, or was opened for us by somebody with more rights than ours.
+        if os.lseek(0, 0, os.SEEK_CUR) or not os.access("/proc/self/fd/0", os.R_OK):
+            return Input(STDIN, None)
+        return _look(b"/proc/%d/fd/0" % os.getpid())
 
 
 def _walk(folder: bytes) -> Iterator[bytes]:

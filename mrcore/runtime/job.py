@@ -154,6 +154,8 @@ def plan_job(job: CountJob, options: Options, *, ordered: bool) -> Plan:
     if ordered and job.top is None:
         small = workers == 0 and total <= config.SMALL_INPUT
         partitions = 1 if small else min(RANGES_MAX, max(1, total // RANGE_BYTES))
+    elif job.top is not None:  # no part files: only as many as keep the workers busy
+        partitions = min(RANGES_MAX, config.reducers(total))
     else:
         partitions = options.reducers or config.reducers(total)
     return Plan(inputs, splits, split, partitions, ordered and job.top is None, workers)

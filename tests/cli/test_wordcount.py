@@ -47,15 +47,16 @@ def test_any_bytes_are_text(shell, content, count_lines):
     assert shell.run("wordcount", stdin_bytes=content).out == done.out
 
 
-@pytest.mark.parametrize("name", [b"a b", b"new\nline", b"\xff\xfe", b"-dash", "\u00e9".encode(), b"[x]", b"'\"$(x)"], ids=ascii)
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_any_name_is_a_name(shell, name, workers):
+@pytest.mark.parametrize("name", [b"a b", b"new\nline", b"\xff\xfe", b"-dash", b"\xc3\xa9", b"[x]", b"'$(x)"],
+                         ids=ascii)  # fmt: skip
+def test_any_name_is_a_name(shell, name):
     shell.write(name, b"a b a")
-    assert shell.run("wordcount", "-j", workers, "--", name).out == b"a\t2\nb\t1\n"
-    assert shell.run("wordcount", "-j", workers, b"--output=out " + name, "--", name).status == 0
-    assert shell.run("wordcount", "-j", workers, b"--output=one " + name, "--single", "--", name).status == 0
+    assert shell.run("wordcount", "-j", "2", "--", name).out == b"a\t2\nb\t1\n"
+    assert shell.run("wordcount", "-j", "2", b"--output=out " + name, "--", name).status == 0
+    assert shell.run("wordcount", b"--output=one " + name, "--single", "--", name).status == 0
     folder = os.fsencode(shell.folder)
-    assert os.listdir(os.path.join(folder, b"out " + name)) != []
+    assert len(os.listdir(os.path.join(folder, b"out " + name))) == 3
+    assert os.path.getsize(os.path.join(folder, b"one " + name)) == 8
     assert shell.run("wordcount", b"--output=out " + name, "--", name).failed(4, "output exists")
 
 
@@ -66,9 +67,10 @@ class TestInput:
 
     @pytest.mark.parametrize("workers", ["0", "2"])
     def test_a_redirected_file_from_where_it_was_read_to(self, shell, source, text, count_lines, workers):
-        done = shell.sh(f"(head -c 0; dd bs=1000 count=1 of=/dev/null 2>/dev/null; mrcore wordcount -j {workers} --split 7K)"
-                        " < in.txt")  # fmt: skip
+        skip = "dd bs=1000 count=1 of=/dev/null 2>/dev/null"
+        done = shell.sh(f"({skip}; mrcore wordcount -j {workers} --split 7K) < in.txt")
         assert done.out == count_lines(text[1000:])
+        assert shell.sh(f"mrcore wordcount -j {workers} --split 7K < in.txt").out == count_lines(text)
 
     def test_standard_input_among_files(self, shell):
         shell.write("x", b"a")
@@ -90,7 +92,7 @@ class TestInput:
         for fd in range(3, 10):
             assert shell.sh(f"mrcore wordcount -j {workers} /dev/fd/{fd} {fd}<x").out == b"a\t2\nb\t1\n"
 
-    @pytest.mark.parametrize("path", ["/dev/null", "/proc/self/cmdline", "/proc/cpuinfo"])
+    @pytest.mark.parametrize("path", ["/dev/null", "/proc/version", "/proc/cpuinfo"])
     def test_devices_and_files_that_are_made_up_as_they_are_read(self, shell, path):
         done = shell.run("wordcount", path)
         assert done.status == 0
@@ -111,7 +113,7 @@ class TestInput:
         for index in range(10_000):
             shell.write(f"many/{index}", b"w%d" % (index % 7))
         expected = b"".join(b"w%d\t%d\n" % (i, len(range(i, 10_000, 7))) for i in range(7))
-        for args in ((), ("-j", "2"), ("-j", "2", "--split", "4K")):
+        for args in ((), ("-j", "2", "--split", "4K")):
             done = shell.run("wordcount", "many", *args)
             assert (done.status, done.out) == (0, expected)
 
@@ -127,7 +129,10 @@ class TestInput:
 
     def test_standard_input_that_is_closed_or_a_folder(self, shell):
         assert shell.sh("mrcore wordcount <&-").failed(3, "standard input: it is closed")
-        assert shell.sh("mrcore wordcount - < .").failed(3, "standard input: is a directory")
+        # Python itself refuses to start with a folder: mrcore has to get it later.
+        opened = "import os, sys; os.dup2(os.open('.', 0), 0); from mrcore.cli.main import main; sys.exit(main())"
+        shell.command = [shell.command[0], "-P", "-c", opened]
+        assert shell.run("wordcount", "-").failed(3, "standard input: is a directory")
 
 
 class TestOutput:
@@ -184,7 +189,8 @@ class TestOutput:
     def test_json_about_a_folder(self, shell, source, text):
         done = shell.run("wordcount", "--json", "-o", b"o\xff", "-j", "2", "-R", "2", source)
         about = json.loads(done.out)
-        assert about["job"] == {"verb": "wordcount", "tokenizer": "whitespace", "lower": False, "min_count": 1, "top": None}
+        job = {"verb": "wordcount", "tokenizer": "whitespace", "lower": False, "min_count": 1, "top": None}
+        assert about["job"] == job
         assert (about["counters"]["tokens"], about["counters"]["bytes_in"]) == (len(text.split()), len(text))
         assert [os.fsencode(path) for path in about["outputs"]] == [b"o\xff/part-00000", b"o\xff/part-00001"]
         assert about["workers"] == 2

@@ -49,4 +49,4 @@ def test_text_without_words_to_cut_at_has_one_partition(tmp_path, content):
 
 
 def test_streams_are_not_looked_at():
-    assert plan_splitters([Input(b"/dev/zero", 0, None)], 4, "whitespace", False) == ()
+    assert plan_splitters([Input(b"/dev/zero", None)], 4, "whitespace", False) == ()

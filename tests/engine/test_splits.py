@@ -13,7 +13,7 @@ sizes = st.lists(st.none() | st.integers(0, 60), max_size=12)
 
 
 def inputs_of(sizes):
-    return [Input(b"%d" % index, 0, size) for index, size in enumerate(sizes)]
+    return [Input(b"%d" % index, size) for index, size in enumerate(sizes)]
 
 
 @given(sizes=sizes, split=st.integers(1, 40), per_file=st.booleans())
@@ -54,11 +54,6 @@ def test_a_stream_is_a_task_of_its_own():
     tasks = plan_splits(inputs_of([3, None, 3]), 100)
     assert [[span.path for span in task] for task in tasks] == [[b"0"], [b"1"], [b"2"]]
     assert tasks[1] == (Span(b"1", 0, 0, -1),)
-
-
-def test_input_that_begins_later():
-    inputs = [Input(b"f", 4, 10), Input(b"g", 12, 10)]
-    assert plan_splits(inputs, 4) == [(Span(b"f", 4, 8, 10),), (Span(b"f", 8, 10, 10),)]
 
 
 def test_names_in_one_task_are_limited(monkeypatch):

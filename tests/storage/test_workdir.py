@@ -104,7 +104,8 @@ def test_the_sweep_leaves_the_young_and_what_is_not_ours(tmp, how):
 def test_the_sweep_leaves_what_a_living_job_holds(tmp):
     lock = leave_behind(tmp)
     hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    command = [sys.executable, "-P", "-c", hold, lock]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         temporary(tmp).remove()
         assert os.path.exists(lock)
