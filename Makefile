@@ -17,7 +17,7 @@ lint:
 	$(BIN)/mypy
 
 sanitize:
-	PYTHON=$(BIN)/python tests/sanitize/run
+	PYTHON=$(BIN)/python bash tests/sanitize/run
 
 bench: # each kernel on small input, once over; benchmarks/README.md has the large ones
 	$(BIN)/pytest -q -s benchmarks/kernels --benchmark-only --benchmark-columns=min,median,rounds

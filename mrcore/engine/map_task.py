@@ -45,7 +45,7 @@ def _feed_span(table: CountTable, span: Span, env: TaskEnv) -> int:
     with open_bytes(span.path, span.size) as data:
         try:
             at = table.align(data, span.start) if span.start else 0
-            stop = table.align(data, span.stop)
+            stop = table.align(data, span.stop) if at < span.stop else at  # or one token covers the span
             window = WINDOW
             while at < stop:
                 until = min(at + window, stop)

@@ -57,11 +57,24 @@ def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
         elif os.path.lexists(path) or not glob.has_magic(path):
             found.append(_look(path))
         else:
-            matches = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))
+            matches = sorted(_expand(path))
             if not matches:
                 raise InputError(f"no input: {shown(path)}: no file matches")
             found.extend(_look(match) for match in matches)
     return found
+
+
+def _expand(pattern: bytes) -> set[bytes]:
+    """The files that match, and those inside of folders that match; each once, whichever way it was found."""
+    files: set[bytes] = set()
+    for match in glob.glob(pattern, recursive=True):
+        folder, name = os.path.split(match)
+        if os.path.isdir(match):
+            if not os.path.islink(match):
+                files.update(_walk(match.rstrip(b"/") or b"/"))
+        elif name not in OUTPUT_EXTRAS or not os.path.lexists(os.path.join(folder, OUTPUT_MARKER)):
+            files.add(match)
+    return files
 
 
 def _look(path: bytes) -> Input:

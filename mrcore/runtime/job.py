@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 32 * config.MIB  # input bytes a range partition: small enough to start writing early
 RANGES_MAX = 64
+TASKS_MAX = 1 << 20
 COUNT_MAX = (1 << 63) - 1
 
 
@@ -145,6 +146,8 @@ def plan_job(job: CountJob, options: Options, *, ordered: bool) -> Plan:
     inputs = find_inputs(job.paths)
     total = sum(source.bytes for source in inputs)
     split = config.split_size(total) if options.split is None else options.split
+    if split and total // split > TASKS_MAX:
+        raise UsageError(f"too many map tasks: {total // split:,} splits of {split:,} bytes: write a larger --split")
     splits = plan_splits(inputs, split or 1, per_file=split == 0)
     streams = any(source.size is None for source in inputs)
     workers = options.workers

@@ -175,3 +175,14 @@ def test_a_redirected_file_that_was_read_from_is_a_stream(standard_input):
 def test_a_redirected_file_that_we_may_not_open_is_a_stream(standard_input, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert find_inputs(["-"]) == [Input(b"-", None)]
+
+
+def test_a_pattern_finds_each_file_once_walks_matching_folders_and_skips_what_a_job_wrote_beside_its_parts(tmp_path):
+    for name in ("in/a.txt", "in/sub/b.txt", "in/sub/deep/c.txt", "in/out/part-00000", "in/out/_SUCCESS"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in/link").symlink_to(tmp_path / "in/sub", target_is_directory=True)
+    everything = ["in/a.txt", "in/out/part-00000", "in/sub/b.txt", "in/sub/deep/c.txt"]
+    for pattern, wanted in (("in/*", everything), ("in/out/*", everything[1:2]), ("in/s*", everything[2:])):
+        found = find_inputs([str(tmp_path / pattern)])
+        assert [source.path for source in found] == [str(tmp_path / name).encode() for name in wanted], pattern
