@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 DEBUG = os.environ.get("MRCORE_DEBUG") == "1"
 SANITIZE = os.environ.get("MRCORE_SANITIZE", "")
 
-flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"]
+flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden", "-D_GNU_SOURCE"]
 flags += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 link: list[str] = []
 if SANITIZE:

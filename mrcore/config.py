@@ -16,7 +16,7 @@ _UNITS = {
     "T": 1 << 40, "TIB": 1 << 40, "TB": 10**12,
 }  # fmt: skip
 
-SPLIT_MIN, SPLIT_MAX, SPLITS_AIM = 64 * MIB, 512 * MIB, 16
+SPLIT_MIN, SPLIT_MAX, SPLITS_AIM = 64 * MIB, 512 * MIB, 8
 BYTES_A_REDUCER, REDUCERS_MAX = 256 * MIB, 256
 PARTITIONS_LIMIT = 1 << 16  # what -R may ask for
 
@@ -42,7 +42,7 @@ def parse_size(text: str) -> int:
 
 
 def split_size(input_bytes: int) -> int:
-    """Default bytes of a split: a sixteenth of the input, from 64 MiB to 512 MiB."""
+    """Default bytes of a split: an eighth of the input, from 64 MiB to 512 MiB."""
     return min(SPLIT_MAX, max(SPLIT_MIN, -(-input_bytes // SPLITS_AIM)))
 
 

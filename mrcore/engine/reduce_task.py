@@ -9,12 +9,10 @@ from __future__ import annotations
 import heapq
 import os
 
-from xxhash import xxh3_64
-
 from mrcore.engine.spec import ReduceSpec, TaskResult
 from mrcore.errors import shown
 from mrcore.kernels.merge import Merge
-from mrcore.storage.files import write_error, writing
+from mrcore.storage.partfile import PartWriter
 from mrcore.storage.runfile import RunReader, RunWriter
 
 TYPE_CHECKING = False
@@ -39,12 +37,15 @@ def run_reduce(spec: ReduceSpec, env: TaskEnv) -> TaskResult:
         segments = _merge_down(segments, spec, temporary)
         merge = _merge(segments, "lines", spec.min_count, TOP_BUFFER if spec.top else LINES_BUFFER)
         chunks: Iterator[bytes | memoryview] = iter(_top_lines(merge, spec.top)) if spec.top else iter(merge)
-        size, check = _write(spec, chunks, env)
+        with PartWriter(spec.output, sync=spec.sync) as part:
+            for chunk in chunks:
+                part.write(chunk)
+                env.progress(0)
     finally:
         for path in temporary:
             os.unlink(path)
     records_out = spec.top if spec.top and spec.top < merge.records_out else merge.records_out
-    return TaskResult(spec.task, spec.output, bytes_in, size, merge.records_in, records_out, check)
+    return TaskResult(spec.task, spec.output, bytes_in, part.size, merge.records_in, records_out, part.check)
 
 
 def _merge(segments: list[Segment], emit: str, min_count: int | None, room: int) -> Merge:
@@ -71,32 +72,6 @@ def _merge_down(segments: list[Segment], spec: ReduceSpec, temporary: list[bytes
             merged.append((RunReader(path), 0))
         segments = merged
     return segments
-
-
-def _write(spec: ReduceSpec, chunks: Iterator[bytes | memoryview], env: TaskEnv) -> tuple[int, str]:
-    check, size = xxh3_64(), 0
-    with writing(spec.output):
-        file = open(spec.output, "xb", buffering=0)  # noqa: SIM115 - closed below
-    try:
-        for chunk in chunks:
-            view = memoryview(chunk)
-            check.update(view)
-            size += len(view)
-            while view:
-                try:
-                    view = view[file.write(view) :]
-                except OSError as error:
-                    raise write_error(spec.output, error) from error
-            env.progress(0)
-        if spec.sync:
-            with writing(spec.output):
-                os.fsync(file.fileno())
-    except BaseException:
-        file.close()
-        os.unlink(spec.output)
-        raise
-    file.close()
-    return size, check.hexdigest()
 
 
 def _top_lines(merge: Merge, top: int) -> Iterator[bytes]:

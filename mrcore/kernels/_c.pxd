@@ -130,6 +130,10 @@ cdef extern from "sys/mman.h" nogil:
     int munmap(void *address, size_t size)
     int madvise(void *address, size_t size, int advice)
 
+cdef extern from "fcntl.h" nogil:
+    const unsigned int SYNC_FILE_RANGE_WRITE
+    int sync_file_range(int fd, int64_t offset, int64_t size, unsigned int flags)
+
 cdef extern from "sys/prctl.h" nogil:
     const int PR_SET_PDEATHSIG
     int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -12,3 +12,12 @@ def die_with_parent():
     """
     if _c.prctl(_c.PR_SET_PDEATHSIG, 9, 0, 0, 0):
         raise OSError("cannot set PR_SET_PDEATHSIG")
+
+
+def start_writeback(int fd, long long start, long long size):
+    """Asks that written bytes ``[start, start + size)`` of a file go to the disk, without waiting.
+
+    A later fsync then finds little left to do. It promises nothing by itself, so that a file
+    system that refuses is no error (Linux, sync_file_range(2)).
+    """
+    _c.sync_file_range(fd, start, size, _c.SYNC_FILE_RANGE_WRITE)

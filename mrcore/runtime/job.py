@@ -21,7 +21,8 @@ from mrcore.engine.splits import plan_splits
 from mrcore.errors import UsageError
 from mrcore.executors.inline import Inline
 from mrcore.formats.inputs import Input, find_inputs
-from mrcore.storage.files import publish, writing
+from mrcore.storage.files import publish
+from mrcore.storage.partfile import PartWriter
 from mrcore.storage.workdir import default_tmp
 
 TYPE_CHECKING = False
@@ -148,7 +149,7 @@ def plan_job(job: CountJob, options: Options, *, ordered: bool) -> Plan:
     split = config.split_size(total) if options.split is None else options.split
     if split and total // split > TASKS_MAX:
         raise UsageError(f"too many map tasks: {total // split:,} splits of {split:,} bytes: write a larger --split")
-    splits = plan_splits(inputs, split or 1, per_file=split == 0)
+    splits = plan_splits(inputs, split or 1, per_file=split == 0, taper=options.split is None)
     streams = any(source.size is None for source in inputs)
     workers = options.workers
     if workers is None:
@@ -288,26 +289,17 @@ class _Run:
 
     def _top(self, parts: list[TaskResult], top: int) -> TaskResult:
         """The best of each partition's best."""
-        from xxhash import xxh3_64
-
-        path, check, size, count = self.work.file("top"), xxh3_64(), 0, 0
+        count = 0
         with contextlib.ExitStack() as stack:
-            stack.enter_context(writing(path))
+            best = stack.enter_context(PartWriter(self.work.file("top"), sync=self.sink.durable))
             files = [read_lines(stack.enter_context(open(part.output, "rb"))) for part in parts]
-            out = stack.enter_context(open(path, "wb"))
             for word, value in heapq.merge(*files, key=lambda pair: (-pair[1], pair[0])):
-                line = b"%s\t%d\n" % (word, value)
-                out.write(line)
-                check.update(line)
-                size += len(line)
+                best.write(b"%s\t%d\n" % (word, value))
                 count += 1
                 if count == top:
                     break
-            out.flush()
-            if self.sink.durable:
-                os.fsync(out.fileno())
         first, read = parts[0], sum(part.bytes_out for part in parts)
-        return TaskResult(0, path, read, size, first.records_in, count, check.hexdigest())
+        return TaskResult(0, best.path, read, best.size, first.records_in, count, best.check)
 
 
 def _moved(result: TaskResult, output: bytes) -> TaskResult:

@@ -16,10 +16,10 @@ def inputs_of(sizes):
     return [Input(b"%d" % index, size) for index, size in enumerate(sizes)]
 
 
-@given(sizes=sizes, split=st.integers(1, 40), per_file=st.booleans())
-def test_every_byte_is_covered_once_and_in_order(sizes, split, per_file):
+@given(sizes=sizes, split=st.integers(1, 40), per_file=st.booleans(), taper=st.booleans())
+def test_every_byte_is_covered_once_and_in_order(sizes, split, per_file, taper):
     inputs = inputs_of(sizes)
-    spans = [span for task in plan_splits(inputs, split, per_file=per_file) for span in task]
+    spans = [span for task in plan_splits(inputs, split, per_file=per_file, taper=taper) for span in task]
     covered = [(span.path, at) for span in spans for at in range(span.start, span.stop)]
     assert covered == [(source.path, at) for source in inputs for at in range(source.size or 0)]
     assert [span.path for span in spans if span.size < 0] == [source.path for source in inputs if source.size is None]
@@ -42,6 +42,14 @@ def test_small_files_are_packed_as_tightly_as_their_order_allows(sizes, split):
 def test_a_large_file_is_cut_at_multiples_of_the_split():
     assert plan_splits(inputs_of([25]), 10) == [
         (Span(b"0", 0, 10, 25),), (Span(b"0", 10, 20, 25),), (Span(b"0", 20, 25, 25),),
+    ]  # fmt: skip
+
+
+def test_tapered_splits_are_halved_from_three_quarters_of_the_bytes_on():
+    tasks = plan_splits(inputs_of([50, 30]), 10, taper=True)
+    assert [[(span.path, span.start, span.stop) for span in task] for task in tasks] == [
+        *([(b"0", at, at + 10)] for at in range(0, 50, 10)), [(b"1", 0, 10)],
+        *([(b"1", at, at + 5)] for at in range(10, 30, 5)),
     ]  # fmt: skip
 
 

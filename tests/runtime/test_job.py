@@ -59,7 +59,7 @@ def test_large_input_gets_workers_and_small_input_none(tmp_path):
     with open(tmp_path / "large", "wb") as file:
         file.truncate(3 * config.GIB)
     plan = plan_job(CountJob((str(tmp_path / "large"),)), Options(), ordered=False)
-    assert (plan.workers, len(plan.splits), plan.partitions) == (config.cores(), 16, 12)
+    assert (plan.workers, len(plan.splits), plan.partitions) == (config.cores(), 10, 12)
     assert plan_job(CountJob(("/dev/null",)), Options(), ordered=False).workers == 0
     assert plan_job(CountJob(("/dev/null",) * 2), Options(), ordered=False).workers == config.cores()
     assert plan_job(CountJob((str(tmp_path / "large"),)), Options(workers=0), ordered=True).partitions == 64

@@ -26,9 +26,9 @@ MISSING = {  # kernel::place, and why there is nothing
     "memory::tests/kernels/test_memory.py": "has no Python interface but its size; the kernels that live in it test it",
     "memory::benchmarks/kernels/bench_memory.py": "what it costs is the benchmark of the table",
     "memory::reference": "holds bytes, computes nothing",
-    "process::csrc/mr_process.c": "one system call, made by the wrapper",
-    "process::tests/kernels/test_process.py": "tested where a worker loses its parent: tests/executors",
-    "process::benchmarks/kernels/bench_process.py": "one system call in a process's life",
+    "process::csrc/mr_process.c": "single system calls, made by the wrapper",
+    "process::tests/kernels/test_process.py": "tested where they are used: tests/executors, tests/storage",
+    "process::benchmarks/kernels/bench_process.py": "system calls: the time is the kernel's",
     "process::reference": "asks the kernel for something, computes nothing",
 }
 

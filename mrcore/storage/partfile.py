@@ -1,0 +1,72 @@
+"""Part files: a job's output lines, written once, checked, and on the disk when they are closed."""
+
+from __future__ import annotations
+
+import os
+
+from xxhash import xxh3_64
+
+from mrcore.kernels.process import start_writeback
+from mrcore.storage.files import write_error, writing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+WRITEBACK_BYTES = 8 << 20
+"""Written bytes that are sent on to the disk at a time, so that the sync at the end finds little left to do."""
+
+
+class PartWriter:
+    """Writes a part file; a context manager.
+
+    On a clean exit the file is synced, if ``sync``; on an error it is removed.
+
+    Raises:
+        OutputExistsError: it exists already or cannot be written.
+        DiskFullError: no space is left.
+    """
+
+    def __init__(self, path: bytes, *, sync: bool = True) -> None:
+        self.path = path
+        self.size = 0
+        self._check = xxh3_64()
+        self._sync = sync
+        self._sent = 0  # bytes whose writing to the disk was started
+        with writing(path):
+            self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed in __exit__
+
+    @property
+    def check(self) -> str:
+        """XXH3-64 of what was written, as 16 hexadecimal digits."""
+        return self._check.hexdigest()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Appends all of ``data``."""
+        self._check.update(data)
+        view = memoryview(data)
+        self.size += len(view)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        if self._sync and self.size - self._sent >= WRITEBACK_BYTES:
+            start_writeback(self._file.fileno(), self._sent, self.size - self._sent)
+            self._sent = self.size
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            if kind is None and self._sync:
+                with writing(self.path):
+                    os.fsync(self._file.fileno())
+        except BaseException:
+            kind = BaseException
+            raise
+        finally:
+            self._file.close()
+            if kind is not None:
+                os.unlink(self.path)
