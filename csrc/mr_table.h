@@ -3,8 +3,8 @@
  * Three open-addressing tables with linear probing, by key length, because the cheapest
  * comparison differs:
  *   short  0..7 bytes   16-byte slot: prefix word (mr_key.h), count
- *   middle 8..15 bytes  32-byte slot: the key's bytes, its length as the 16th, count
- *   long   16 and more  32-byte slot: XXH3, reference into the arena, count
+ *   middle 8..15 bytes  24-byte slot: the key's bytes, its length as the 16th, count
+ *   long   16 and more  24-byte slot: XXH3, reference into the arena, count
  * The length is part of every key, so "a", "a\0" and "a\0\0" are three keys.
  *
  * Tokens of a block are hashed and their slots prefetched first, and only then probed:
@@ -29,14 +29,12 @@ typedef struct {
 typedef struct {
     uint8_t key[16]; /* zero-padded; key[15] is the length, 0: empty */
     int64_t count;
-    uint64_t unused; /* keeps a slot inside one cache line */
 } mr_slot_middle;
 
 typedef struct {
     uint64_t hash;
     mr_ref ref; /* 0: empty */
     int64_t count;
-    uint64_t word;
 } mr_slot_long;
 
 typedef enum { MR_PART_SHORT = 0, MR_PART_MIDDLE = 1, MR_PART_LONG = 2, MR_PART_ARENA = 3, MR_PARTS = 4 } mr_table_part;
@@ -60,7 +58,9 @@ typedef struct {
 
 static inline size_t mr_table_slot_size(mr_table_part part)
 {
-    return part == MR_PART_SHORT ? sizeof(mr_slot_short) : sizeof(mr_slot_long);
+    return part == MR_PART_SHORT    ? sizeof(mr_slot_short)
+           : part == MR_PART_MIDDLE ? sizeof(mr_slot_middle)
+                                    : sizeof(mr_slot_long);
 }
 
 /* Distinct keys of all lengths. */

@@ -63,7 +63,7 @@ cdef class CountTable:
         lower: fold ``A-Z`` to ``a-z``.
 
     Cost: 4-8 ns a token of ordinary text on one core; 16 bytes a slot for keys up to seven
-    bytes and 32 for others, at a load of one half or a little more.
+    bytes and 24 for others, filled to two thirds at most.
     """
 
     cdef _c.mr_table table
