@@ -1,6 +1,6 @@
 """The extension list and the compiler's flags; everything else is in pyproject.toml.
 
-Switches, as environment variables: ``MRCORE_DEBUG=1`` builds with assertions and without
+Switches, as environment variables: ``MRCORE_DEBUG=1`` builds for a debugger, without
 optimisation; ``MRCORE_SANITIZE=address,undefined`` adds those sanitizers (preload their
 run-time libraries to use the result).
 """

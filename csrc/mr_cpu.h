@@ -12,7 +12,7 @@
 typedef enum {
     MR_CPU_SCALAR = 0, /* plain C, any machine                                         */
     MR_CPU_NEON = 1,   /* arm64: always there                                          */
-    MR_CPU_AVX2 = 2,   /* x86-64-v3: AVX2, BMI1, BMI2, LZCNT, POPCNT                    */
+    MR_CPU_AVX2 = 2,   /* x86-64-v3: AVX2, BMI1, BMI2, POPCNT                           */
     MR_CPU_AVX512 = 3, /* x86-64-v4 with VBMI2 (Ice Lake, Zen 4): byte masks, compress  */
     MR_CPU_LEVELS = 4
 } mr_cpu_level;
@@ -22,9 +22,9 @@ uint32_t mr_cpu_available(void);
 
 /* The function attribute that lets one translation unit use more than the baseline. */
 #if defined(__x86_64__)
-#define MR_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#define MR_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
 #define MR_TARGET_AVX512 \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,bmi,bmi2,lzcnt,popcnt")))
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,bmi,bmi2,popcnt")))
 #endif
 
 #endif

@@ -175,18 +175,3 @@ void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch)
 {
     sort_radix(entries, n, scratch, (position){0, 56}, 1);
 }
-
-size_t mr_sort_bound(const mr_entry *entries, size_t n, const uint8_t *key, size_t len)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2, size;
-        uint8_t scratch[8];
-        const uint8_t *bytes = mr_entry_key(&entries[middle], scratch, &size);
-        if (mr_bytes_compare(bytes, size, key, len) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}

@@ -19,7 +19,4 @@
 /* Sorts entries[0, n); scratch holds n entries too. Entries must carry their depth-0 word. */
 void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch);
 
-/* Index of the first of the sorted entries[0, n) whose key is not less than key[0, len). */
-size_t mr_sort_bound(const mr_entry *entries, size_t n, const uint8_t *key, size_t len);
-
 #endif

@@ -18,7 +18,7 @@ _UNITS = {
 
 SPLIT_MIN, SPLIT_MAX, SPLITS_AIM = 64 * MIB, 512 * MIB, 8
 BYTES_A_REDUCER, REDUCERS_MAX = 256 * MIB, 256
-PARTITIONS_LIMIT = 1 << 16  # what -R may ask for
+PARTITIONS_LIMIT = 4096  # what -R may ask for
 
 SMALL_INPUT = 32 * MIB
 """Native jobs up to this many bytes run in-process by default: a worker's start costs as much as reading them."""

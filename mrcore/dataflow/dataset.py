@@ -89,7 +89,7 @@ class CountDataset(NamedTuple):
 
     def top(self, count: int) -> CountDataset:
         """The ``count`` largest counts, largest first; equal counts by word bytes."""
-        return CountDataset(self.job._replace(top=count))
+        return CountDataset(self.job._replace(top=count if self.job.top is None else min(count, self.job.top)))
 
     def collect(self, executor: Executor | None = None) -> list[tuple[bytes, int]]:
         """All pairs, sorted by word bytes (after :meth:`top`: by count, descending).

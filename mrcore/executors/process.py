@@ -63,11 +63,9 @@ class _Worker:
             undo.pop_all()
         self.socket = ours
         self.decoder = FrameDecoder()
-        self.running = 0  # tasks given and not answered
         self.status: int | None = None
 
     def give(self, spec: bytes) -> None:
-        self.running += 1
         try:
             self.socket.sendall(encode_frame(encode_message(RunTask(spec))))
         except (BrokenPipeError, ConnectionResetError):
@@ -161,7 +159,6 @@ class ProcessPool:
                 case TaskProgressed(count):
                     progress(count)
                 case TaskFinished(result):
-                    worker.running -= 1
                     yield msgspec.msgpack.decode(result, type=TaskResult)
                 case TaskFailed(error, text, traceback):
                     raise error_of(error, text, traceback)

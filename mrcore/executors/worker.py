@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 
 import msgspec
 
@@ -63,11 +62,17 @@ def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
     try:
         return TaskFinished(msgspec.msgpack.encode(run_task(decode_spec(spec), env)))
     except MrcoreError as error:
-        return TaskFailed(type(error).__name__, str(error), traceback.format_exc())
+        return TaskFailed(type(error).__name__, str(error), _traceback())
     except (BrokenPipeError, ConnectionResetError):
         raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden
-        return TaskFailed("", f"{type(error).__name__}: {error}", traceback.format_exc())
+        return TaskFailed("", f"{type(error).__name__}: {error}", _traceback())
+
+
+def _traceback() -> str:
+    import traceback  # seldom needed, and a tenth of a worker's start
+
+    return traceback.format_exc()
 
 
 def main() -> None:

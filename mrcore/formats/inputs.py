@@ -61,7 +61,21 @@ def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
             if not matches:
                 raise InputError(f"no input: {shown(path)}: no file matches")
             found.extend(_look(match) for match in matches)
+    _check_streams(found)
     return found
+
+
+def _check_streams(found: list[Input]) -> None:
+    """A pipe can be read once: two tasks that read it would tear its words apart."""
+    seen: dict[tuple[int, int], bytes] = {}
+    for path in (source.path for source in found if source.size is None):
+        with reading(path):
+            status = os.fstat(0) if path == STDIN else os.stat(path)
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+            identity = status.st_dev, status.st_ino
+            if identity in seen and path != b"/dev/null":
+                raise InputError(f"a stream is named twice: {shown(seen[identity])}, {shown(path)}: name it once")
+            seen[identity] = path
 
 
 def _expand(pattern: bytes) -> set[bytes]:
@@ -121,7 +135,9 @@ def _walk(folder: bytes) -> Iterator[bytes]:
         for child in children:
             if written_by_us and child.name in OUTPUT_EXTRAS:
                 continue
-            if child.is_dir(follow_symlinks=False):
+            with reading(child.path):
+                inside, wanted = child.is_dir(follow_symlinks=False), child.is_file()
+            if inside:
                 folders.append(child.path)
-            elif child.is_file():
+            elif wanted:
                 yield child.path

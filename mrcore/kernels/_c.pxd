@@ -48,7 +48,6 @@ cdef extern from "mr_key.h" nogil:
         uint64_t ref
         int64_t value
     mr_entry mr_entry_of(const uint8_t *key, size_t size, int64_t value)
-    const uint8_t *mr_entry_key(const mr_entry *entry, uint8_t *scratch, size_t *size)
 
 cdef extern from "mr_partition.h" nogil:
     ctypedef struct mr_partitioner:

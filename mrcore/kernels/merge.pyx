@@ -4,6 +4,8 @@ A run is an iterator of blocks (bytes-like) of records in ``csrc/mr_record.h``'s
 result comes as chunks of text lines or of records again. Memory: one block a run and one
 output buffer.
 """
+from cpython.exc cimport PyErr_CheckSignals
+
 from mrcore.errors import CorruptionError, MrcoreError
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, mr_run, uint8_t, uint32_t, uint64_t
@@ -88,6 +90,7 @@ cdef class Merge:
             with nogil:
                 status = _c.mr_merge_run(&self.merge, RECORDS_A_CALL)
             if status == _c.MR_NEED_ROOM:
+                PyErr_CheckSignals()
                 continue
             if status == _c.MR_NEED_INPUT:
                 self.refill(self.merge.dry)

@@ -151,6 +151,7 @@ cdef class CountTable:
         """
         cdef feed_call call
         cdef _c.mr_status status
+        self.generation += 1  # growing moves slots that drained entries refer to
         if start > stop or stop > <size_t>data.shape[0]:
             raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes")
         call.table = &self.table
@@ -286,7 +287,7 @@ cdef class SortedEntries:
         cdef _c.mr_status status
         while at < n:
             if self.generation != self.table.generation:
-                raise ValueError("the table was cleared or drained again: its entries are gone")
+                raise ValueError("the table was fed, cleared or drained again: its entries are gone")
             with nogil:
                 status = _c.mr_record_encode(first, n, &at, &view[0], room, &written, &want)
             if written:

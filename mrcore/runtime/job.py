@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 import os
 import time
 from typing import NamedTuple
@@ -293,11 +294,10 @@ class _Run:
         with contextlib.ExitStack() as stack:
             best = stack.enter_context(PartWriter(self.work.file("top"), sync=self.sink.durable))
             files = [read_lines(stack.enter_context(open(part.output, "rb"))) for part in parts]
-            for word, value in heapq.merge(*files, key=lambda pair: (-pair[1], pair[0])):
-                best.write(b"%s\t%d\n" % (word, value))
-                count += 1
-                if count == top:
-                    break
+            merged = itertools.islice(heapq.merge(*files, key=lambda pair: (-pair[1], pair[0])), top)
+            while lines := [b"%s\t%d\n" % pair for pair in itertools.islice(merged, 10_000)]:
+                best.write(b"".join(lines))
+                count += len(lines)
         first, read = parts[0], sum(part.bytes_out for part in parts)
         return TaskResult(0, best.path, read, best.size, first.records_in, count, best.check)
 

@@ -55,8 +55,8 @@ class DirectorySink:
     """``part-00000…``, ``_manifest.json``, and ``_SUCCESS`` written last.
 
     Args:
-        path: a directory that is not there yet, or is empty, or may be overwritten: then the
-            files that a job of ours wrote there are replaced, and others are left alone.
+        path: a directory that is not there yet, or is empty, or may be overwritten: then files
+            of the names that a job of ours writes there are replaced, and others are left alone.
     """
 
     ordered, durable = False, True
@@ -157,8 +157,10 @@ class DirectorySink:
     def _remove_old(self) -> None:
         with writing(self.path):
             for name in sorted(os.listdir(self.path), key=lambda name: name != OUTPUT_MARKER):  # the marker first
-                if name in OUTPUT_EXTRAS[:2] or (name.startswith(b"part-") and name[5:].isdigit()):
-                    os.unlink(os.path.join(self.path, name))
+                path = os.path.join(self.path, name)
+                ours = name in OUTPUT_EXTRAS[:2] or (name.startswith(b"part-") and name[5:].isdigit())
+                if ours and not os.path.isdir(path):
+                    os.unlink(path)
 
     def _publish(self, source: bytes, name: bytes) -> bytes:
         target = os.path.join(self.path, name)
@@ -202,6 +204,8 @@ class FileSink:
             self._fd = os.open(self._temporary, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(self._fd, self._temporary):  # renamed into place between our open and our lock
+                raise BlockingIOError
         except BlockingIOError:
             os.close(self._fd)
             self._fd = -1
@@ -226,6 +230,8 @@ class FileSink:
         publish(self._temporary, self.path)
         os.close(self._fd)
         self._fd = -1
+        with writing(self.path):
+            sync_directory(os.path.dirname(self.path) or b".")
         return (self.path,)
 
     def abandon(self) -> None:
@@ -290,6 +296,14 @@ class MemorySink:
 
     def abandon(self) -> None:
         """Nothing was made."""
+
+
+def _is_at(fd: int, path: bytes) -> bool:
+    """Is the open file the one of this name?"""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def copy_file(path: bytes, to: int) -> None:

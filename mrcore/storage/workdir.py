@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import time
 
 from mrcore.storage.files import writing
 
 PREFIX = b"mrcore-"
+OURS = re.compile(rb"mrcore-[0-9]+-[0-9a-f]{8}")  # what temporary() makes, and nothing else is swept
 LOCK = b"lock"
 YOUNG_S = 60  # a directory this young may not have its lock yet
 
@@ -81,7 +83,7 @@ def temporary(tmp: bytes) -> WorkDir:
 
 def _sweep(tmp: bytes) -> None:
     with os.scandir(tmp) as entries:
-        found = [e.path for e in entries if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
+        found = [e.path for e in entries if OURS.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
     for path in found:
         try:
             lock = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -1,8 +1,10 @@
 """Map tasks through their one door: the tokens of their spans, each once, wherever a border falls."""
 
 import os
+import re
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -194,3 +196,12 @@ def test_no_memory_is_a_budget_error_that_says_where(folder, text, monkeypatch):
     env.give_table("whitespace", False, Table())
     with pytest.raises(BudgetError, match="map task 3: lower -j"):
         run(folder, [Span(b"/dev/null", 0, 0, -1)], env, task=3)
+
+
+def test_the_worked_example_of_the_run_file_page_is_what_a_map_task_writes(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/formats/runfile.md").read_text()
+    dump = "".join(re.findall(r"^[0-9a-f]{8}: ((?:[0-9a-f]{2} ){1,16})", page, re.MULTILINE))
+    (tmp_path / "text").write_bytes(b"to be or not to be")
+    span = Span(os.fsencode(tmp_path / "text"), 0, 18, 18)
+    run_task(MapSpec(0, os.fsencode(tmp_path / "run"), (span,), "whitespace", False, 2, None), TaskEnv())
+    assert (tmp_path / "run").read_bytes() == bytes.fromhex(dump)

@@ -136,3 +136,17 @@ def test_a_full_disk_in_a_merge_is_said_and_nothing_is_left(tmp_path, small_disk
     with pytest.raises(DiskFullError):
         reduce(small_disk, runs)
     assert os.listdir(small_disk) == []
+
+
+@pytest.mark.parametrize("top", [1, 6, 6549, 6550, 6551, 7000])
+def test_top_is_exact_wherever_a_chunk_of_lines_ends(tmp_path, top):
+    # Rare words first, so that the kept ones are many and equal when the frequent ones come.
+    counts = {b"w%06d" % i: 1 for i in range(6549)} | {b"w006549": 100} | {b"x%06d" % i: 5 for i in range(100)}
+    (tmp_path / "text").write_bytes(b" ".join(word for word, count in counts.items() for _ in range(count)))
+    size = (tmp_path / "text").stat().st_size
+    span = Span(os.fsencode(tmp_path / "text"), 0, size, size)
+    run = os.fsencode(tmp_path / "run")
+    run_task(MapSpec(0, run, (span,), "whitespace", False, 1, None), TaskEnv())
+    run_task(ReduceSpec(0, os.fsencode(tmp_path / "part"), (run,), top=top), TaskEnv())
+    wanted = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
+    assert (tmp_path / "part").read_bytes() == b"".join(b"%s\t%d\n" % pair for pair in wanted)

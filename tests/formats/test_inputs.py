@@ -186,3 +186,17 @@ def test_a_pattern_finds_each_file_once_walks_matching_folders_and_skips_what_a_
     for pattern, wanted in (("in/*", everything), ("in/out/*", everything[1:2]), ("in/s*", everything[2:])):
         found = find_inputs([str(tmp_path / pattern)])
         assert [source.path for source in found] == [str(tmp_path / name).encode() for name in wanted], pattern
+
+
+def test_a_pipe_named_twice_is_refused_and_a_null_device_is_not(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "same").symlink_to(tmp_path / "pipe")
+    with pytest.raises(InputError, match="twice"):
+        find_inputs([str(tmp_path / "pipe"), str(tmp_path / "same")])
+    assert len(find_inputs([str(tmp_path / "pipe"), "/dev/null", "/dev/null"])) == 3
+
+
+def test_a_link_that_leads_to_itself_is_said_not_a_defect(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="loop"):
+        find_inputs([str(tmp_path)])

@@ -142,3 +142,13 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
         CountTable().drain(-1)
     with pytest.raises(TypeError):
         CountTable().feed("text", 0, 1, True)  # type: ignore[arg-type]
+
+
+def test_entries_do_not_outlive_the_next_feed():
+    table = CountTable()
+    text = b"middle-keys in-slots"
+    table.feed(text, 0, len(text), True)
+    entries = table.drain()
+    table.feed(text, 0, len(text), True)
+    with pytest.raises(ValueError, match="gone"):
+        list(entries.blocks(0, 100))

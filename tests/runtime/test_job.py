@@ -40,7 +40,7 @@ def tmp(tmp_path):
     ({"top": 1 << 64}, {}, "top out of range"),
     ({}, {"workers": -1}, "workers out of range: -1: write 0 to 1024"),
     ({}, {"workers": 1025}, "workers out of range"),
-    ({}, {"reducers": 0}, "reducers out of range: 0: write 1 to 65536"),
+    ({}, {"reducers": 0}, "reducers out of range: 0: write 1 to 4096"),
     ({}, {"reducers": 65537}, "reducers out of range"),
 ], ids=str)  # fmt: skip
 def test_nonsense_is_refused_before_anything_is_looked_at(job, options, said):

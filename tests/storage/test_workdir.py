@@ -18,7 +18,7 @@ def tmp(tmp_path):
     return os.fsencode(tmp_path)
 
 
-def leave_behind(tmp, name=b"mrcore-1-dead", age=2 * YOUNG_S, lock=LOCK):
+def leave_behind(tmp, name=b"mrcore-1-0123dead", age=2 * YOUNG_S, lock=LOCK):
     """What a job leaves that was killed ``age`` seconds ago; the lock's path."""
     path = os.path.join(tmp, name)
     os.mkdir(path)
