@@ -131,7 +131,11 @@ class CountDataset(NamedTuple):
         return run_job(self.job, _options(executor, reducers, parse_split(split)), sink)
 
     def explain(self, executor: Executor | None = None) -> str:
-        """The plan as text: inputs, map tasks, partitions, workers. Looks at names and sizes only."""
+        """The plan of :meth:`collect` as text: inputs, map tasks, partitions, workers.
+
+        Looks at names and sizes only. Part files are partitioned by key hash instead: ``--dry-run``
+        with ``-o`` shows that plan.
+        """
         return explain_plan(self.job, plan_job(self.job, _options(executor), ordered=True))
 
 

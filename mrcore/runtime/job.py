@@ -2,8 +2,8 @@
 
 The data's way: inputs are cut into splits; each map task counts its split's tokens into a
 run file with a sorted segment a partition; each reduce task merges its partition of all run
-files into lines; the sink publishes them. Records never pass through this process: it hands
-out specs and renames files.
+files into lines; the sink publishes them. Records never pass through this process, but for the
+best lines of each partition where a top is asked for: it hands out specs and renames files.
 """
 
 from __future__ import annotations
