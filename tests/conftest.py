@@ -22,6 +22,13 @@ from mrcore.testing import reference
 MARK = "MRCORE_TEST_MARK"
 
 
+def pytest_configure() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would the commands that the tests interrupt."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def make_text(size: int, seed: int = 1) -> bytes:
     """About ``size`` bytes of words: frequent and rare ones, long ones, NULs, CRLF and bytes that are not UTF-8."""
     rng = random.Random(seed)

@@ -61,21 +61,23 @@ def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
             if not matches:
                 raise InputError(f"no input: {shown(path)}: no file matches")
             found.extend(_look(match) for match in matches)
-    _check_streams(found)
-    return found
+    return _streams_once(found)
 
 
-def _check_streams(found: list[Input]) -> None:
-    """A pipe can be read once: two tasks that read it would tear its words apart."""
-    seen: dict[tuple[int, int], bytes] = {}
-    for path in (source.path for source in found if source.size is None):
-        with reading(path):
-            status = os.fstat(0) if path == STDIN else os.stat(path)
-        if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+def _streams_once(found: list[Input]) -> list[Input]:
+    """Leaves out a pipe's later mentions: it is at its end then, and two tasks would tear its words apart."""
+    seen: set[tuple[int, int]] = set()
+    kept = []
+    for source in found:
+        if source.size is None:
+            with reading(source.path):
+                status = os.fstat(0) if source.path == STDIN else os.stat(source.path)
             identity = status.st_dev, status.st_ino
-            if identity in seen and path != b"/dev/null":
-                raise InputError(f"a stream is named twice: {shown(seen[identity])}, {shown(path)}: name it once")
-            seen[identity] = path
+            if not stat.S_ISREG(status.st_mode) and identity in seen:
+                continue
+            seen.add(identity)
+        kept.append(source)
+    return kept
 
 
 def _expand(pattern: bytes) -> set[bytes]:

@@ -61,7 +61,7 @@ def test_large_input_gets_workers_and_small_input_none(tmp_path):
     plan = plan_job(CountJob((str(tmp_path / "large"),)), Options(), ordered=False)
     assert (plan.workers, len(plan.splits), plan.partitions) == (config.cores(), 10, 12)
     assert plan_job(CountJob(("/dev/null",)), Options(), ordered=False).workers == 0
-    assert plan_job(CountJob(("/dev/null",) * 2), Options(), ordered=False).workers == config.cores()
+    assert plan_job(CountJob(("/dev/null", "/dev/zero")), Options(), ordered=False).workers == config.cores()
     assert plan_job(CountJob((str(tmp_path / "large"),)), Options(workers=0), ordered=True).partitions == 64
 
 
