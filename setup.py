@@ -29,7 +29,7 @@ KERNELS = {
     "merge": ["mr_merge"],
     "process": [],
     "sort": ["mr_sort"],
-    "table": [*CPU, "mr_hash", "mr_table", "mr_sort", "mr_record", "mr_fault"],
+    "table": [*CPU, "mr_hash", "mr_table", "mr_table_drain", "mr_sort", "mr_record", "mr_fault"],
     "tokenize": CPU,
 }
 

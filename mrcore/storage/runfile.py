@@ -70,7 +70,6 @@ class RunWriter:
             self._file: BufferedWriter = open(path, "xb", _WRITE_BUFFER)  # type: ignore[assignment]  # noqa: SIM115
         self._segments: list[tuple[int, int, int, int]] = []
         self._at = self._write(_HEAD.pack(b"mrcrun", VERSION))
-        self.raw_bytes = 0
         self.size = 0
 
     def _write(self, data: bytes | memoryview) -> int:
@@ -92,7 +91,6 @@ class RunWriter:
             assert callable(count)
             records = count()
         self._segments.append((start, self._at - start, records, raw))
-        self.raw_bytes += raw
 
     def _block(self, block: memoryview) -> None:
         stored: bytes | memoryview = block
