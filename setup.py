@@ -24,12 +24,14 @@ CPU = ["mr_cpu", "mr_dispatch", "mr_tokenize", "mr_tokenize_avx2", "mr_tokenize_
 # Kernel -> the C files that it needs, each compiled from the baseline instruction set up.
 KERNELS = {
     "cpu": CPU,
+    "fault": ["mr_fault"],
     "hash": ["mr_hash"],
     "memory": [],
     "merge": ["mr_merge"],
     "process": [],
+    "radix": [*CPU, "mr_hash", "mr_radix", "mr_table_walk", "mr_sort", "mr_record"],
     "sort": ["mr_sort"],
-    "table": [*CPU, "mr_hash", "mr_table", "mr_table_drain", "mr_sort", "mr_record", "mr_fault"],
+    "table": [*CPU, "mr_hash", "mr_table", "mr_table_walk"],
     "tokenize": CPU,
 }
 

@@ -118,6 +118,22 @@ static inline mr_entry mr_entry_of(const uint8_t *key, size_t len, int64_t value
     return entry;
 }
 
+/* Do two entries have the same key? */
+static inline int mr_entry_same(const mr_entry *a, const mr_entry *b)
+{
+    if (a->word != b->word)
+        return 0;
+    if (mr_word_is_whole(a->word))
+        return 1;
+    if (a->next != b->next)
+        return 0;
+    if (mr_word_is_whole(a->next))
+        return 1;
+    size_t a_len, b_len;
+    const uint8_t *a_key = mr_ref_key(a->ref, &a_len), *b_key = mr_ref_key(b->ref, &b_len);
+    return a_len == b_len && !memcmp(a_key, b_key, a_len);
+}
+
 /* memcmp order of two byte strings, the shorter first when one begins the other. */
 static inline int mr_bytes_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {

@@ -1,14 +1,16 @@
 #include "mr_merge.h"
 
-#define ENDED (~(uint64_t)0)  /* above every word: a run at its end loses to all others */
-#define LINE_OVERHEAD 24      /* TAB, 19 digits and a sign, LF                          */
+#define ENDED (~(uint64_t)0)  /* above every word: a run at its end loses to all others      */
+#define LINE_OVERHEAD 24      /* TAB, 19 digits and a sign, LF                               */
+#define SLACK 16              /* bytes that are copied at once, whatever the key's length    */
+#define GROUP_LENGTH 10       /* room that is left for the length of combined postings       */
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
-static int run_before(const mr_merge *merge, uint32_t a, uint32_t b)
+/* Which of two runs with equal words comes first. */
+static int tie_before(const mr_merge *merge, uint32_t a, uint32_t b)
 {
     const mr_run *left = &merge->runs[a], *right = &merge->runs[b];
-    if (left->word != right->word)
-        return left->word < right->word;
-    if (!mr_word_is_whole(left->word) && left->word != ENDED) {
+    if (left->word != ENDED) {
         int order = mr_bytes_compare(left->key + MR_WORD_BYTES, left->len - MR_WORD_BYTES,
                                      right->key + MR_WORD_BYTES, right->len - MR_WORD_BYTES);
         if (order)
@@ -17,8 +19,16 @@ static int run_before(const mr_merge *merge, uint32_t a, uint32_t b)
     return a < b;
 }
 
+static int run_before(const mr_merge *merge, uint32_t a, uint32_t b)
+{
+    uint64_t left = merge->runs[a].word, right = merge->runs[b].word;
+    if (left != right)
+        return left < right;
+    return mr_word_is_whole(left) ? a < b : tie_before(merge, a, b);
+}
+
 /* Steps a run to its next record. MR_NEED_INPUT: its block is used up. */
-static mr_status run_step(mr_run *run)
+static mr_status run_step(mr_run *run, mr_value_kind kind)
 {
     if (run->next == run->end) {
         if (!run->finished)
@@ -26,32 +36,44 @@ static mr_status run_step(mr_run *run)
         run->word = ENDED;
         return MR_OK;
     }
-    const uint8_t *after = mr_record_decode(run->next, run->end, &run->key, &run->len, &run->value);
+    const uint8_t *after = kind == MR_VALUE_SUM
+                               ? mr_record_decode(run->next, run->end, &run->key, &run->len, &run->value)
+                               : mr_record_decode_bytes(run->next, run->end, &run->key, &run->len, &run->group,
+                                                        &run->group_len);
     if (!after)
         return MR_CORRUPT;
     /* Eight bytes can be loaded past most keys, for the block goes on. */
     uint64_t word;
-    if (run->len < 8 && run->end - run->key >= 8)
-        word = mr_word_short(mr_load64_be(run->key), run->len);
-    else
+    if (LIKELY(run->end - run->key >= 8)) {
+        uint64_t loaded = mr_load64_be(run->key);
+        size_t kept = run->len < MR_WORD_BYTES ? run->len : MR_WORD_BYTES;
+        word = mr_word_short(loaded, kept) + (run->len > MR_WORD_BYTES);
+    } else {
         word = mr_word_at(run->key, run->len, 0);
+    }
     run->next = after;
     run->word = word;
     return MR_OK;
 }
 
 /* Plays the new record of the winner's run up to the root. */
-static void replay(mr_merge *merge)
+static inline void replay(mr_merge *merge)
 {
-    uint32_t winner = merge->loser[0];
-    for (uint32_t node = (winner + merge->k) / 2; node; node /= 2) {
-        uint32_t other = merge->loser[node];
-        if (run_before(merge, other, winner)) {
-            merge->loser[node] = winner;
-            winner = other;
-        }
+    uint32_t run = merge->loser[0].run;
+    uint64_t word = merge->runs[run].word;
+    for (uint32_t node = (run + merge->k) / 2; node; node /= 2) {
+        mr_loser *other = &merge->loser[node];
+        uint64_t other_word = other->word;
+        uint32_t other_run = other->run;
+        int wins = (other_word < word) | ((other_word == word) & (other_run < run));
+        if (__builtin_expect(other_word == word && !mr_word_is_whole(word), 0))
+            wins = tie_before(merge, other_run, run);
+        other->word = wins ? word : other_word;
+        other->run = wins ? run : other_run;
+        word = wins ? other_word : word;
+        run = wins ? other_run : run;
     }
-    merge->loser[0] = winner;
+    merge->loser[0] = (mr_loser){word, run};
 }
 
 static uint32_t build(mr_merge *merge, uint32_t node)
@@ -60,7 +82,8 @@ static uint32_t build(mr_merge *merge, uint32_t node)
         return node - merge->k;
     uint32_t left = build(merge, 2 * node), right = build(merge, 2 * node + 1);
     int first = run_before(merge, left, right);
-    merge->loser[node] = first ? right : left;
+    uint32_t loses = first ? right : left;
+    merge->loser[node] = (mr_loser){merge->runs[loses].word, loses};
     return first ? left : right;
 }
 
@@ -94,33 +117,48 @@ static uint8_t *put_decimal(uint8_t *out, int64_t value)
     return out + (20 - at);
 }
 
+/* Writes the length before the combined postings, which move up to it. */
+static uint8_t *finish_group(mr_merge *merge)
+{
+    size_t len = merge->group_end - merge->group_at;
+    uint8_t *at = mr_varint_put(merge->out + merge->key_at + merge->key_len, len);
+    memmove(at, merge->out + merge->group_at, len);
+    return at + len;
+}
+
 /* Finishes the pending record, or takes it back when it is below value_min. */
-static void finish(mr_merge *merge)
+static inline void finish(mr_merge *merge)
 {
     merge->pending = 0;
-    if (merge->value < merge->value_min)
+    if (merge->kind == MR_VALUE_SUM && merge->value < merge->value_min)
         return;
+    merge->records_out++;
     uint8_t *at = merge->out + merge->key_at + merge->key_len;
     if (merge->emit == MR_EMIT_LINES) {
         *at++ = '\t';
-        if ((uint64_t)merge->value < 10)
+        if (LIKELY((uint64_t)merge->value < 10))
             *at++ = (uint8_t)('0' + merge->value);
         else
             at = put_decimal(at, merge->value);
         *at++ = '\n';
-    } else {
+    } else if (merge->emit == MR_EMIT_NOTHING) {
+        return;
+    } else if (merge->kind == MR_VALUE_SUM) {
         at = mr_varint_put(at, mr_zigzag(merge->value));
+    } else {
+        at = finish_group(merge);
     }
     merge->done = (size_t)(at - merge->out);
-    merge->records_out++;
 }
 
 /* Starts combining the winner's key: writes it behind the finished output. */
-static mr_status begin(mr_merge *merge, const mr_run *run)
+static inline mr_status begin(mr_merge *merge, const mr_run *run)
 {
-    size_t left = merge->room - merge->done;
-    if (left < LINE_OVERHEAD + 8 || left - (LINE_OVERHEAD + 8) < run->len) {
-        merge->want = run->len + LINE_OVERHEAD + 8;
+    size_t need = run->len + LINE_OVERHEAD + SLACK;
+    if (merge->kind == MR_VALUE_POSTING)
+        need += GROUP_LENGTH + run->group_len;
+    if (merge->room - merge->done < need) {
+        merge->want = need;
         return MR_NEED_FLUSH;
     }
     uint8_t *at = merge->out + merge->done;
@@ -131,15 +169,41 @@ static mr_status begin(mr_merge *merge, const mr_run *run)
     merge->key_word = run->word;
     merge->value = run->value;
     merge->pending = 1;
-    if (mr_word_is_whole(run->word))
-        mr_word_store(run->word, at);
+    if (LIKELY(run->len <= SLACK && run->end - run->key >= SLACK))
+        memcpy(at, run->key, SLACK);
     else
         memcpy(at, run->key, run->len);
+    if (merge->kind == MR_VALUE_POSTING) {
+        merge->group_at = merge->key_at + run->len + GROUP_LENGTH;
+        memcpy(merge->out + merge->group_at, run->group, run->group_len);
+        merge->group_end = merge->group_at + run->group_len;
+    }
+    return MR_OK;
+}
+
+/* Adds the winner's value to the pending key's. */
+static mr_status combine(mr_merge *merge, const mr_run *run)
+{
+    if (merge->kind == MR_VALUE_SUM) {
+        int64_t sum;
+        if (__builtin_add_overflow(merge->value, run->value, &sum))
+            return MR_OVERFLOW;
+        merge->value = sum;
+        return MR_OK;
+    }
+    if (merge->emit == MR_EMIT_NOTHING)
+        return MR_OK;
+    if (merge->room - merge->group_end < run->group_len) {
+        merge->want = merge->group_end - merge->done + run->group_len;
+        return MR_NEED_FLUSH;
+    }
+    memcpy(merge->out + merge->group_end, run->group, run->group_len);
+    merge->group_end += run->group_len;
     return MR_OK;
 }
 
 /* -1, 0, 1: the run's key against the pending one, which it must not come before. */
-static int against_pending(const mr_merge *merge, const mr_run *run)
+static inline int against_pending(const mr_merge *merge, const mr_run *run)
 {
     if (run->word != merge->key_word)
         return run->word < merge->key_word ? -1 : 1;
@@ -148,21 +212,32 @@ static int against_pending(const mr_merge *merge, const mr_run *run)
     return mr_bytes_compare(run->key, run->len, merge->out + merge->key_at, merge->key_len);
 }
 
+size_t mr_merge_pending(const mr_merge *merge)
+{
+    if (!merge->pending)
+        return 0;
+    return (merge->kind == MR_VALUE_POSTING ? merge->group_end : merge->key_at + merge->key_len) - merge->done;
+}
+
 void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
 {
+    memmove(out, merge->out + merge->done, mr_merge_pending(merge));
+    merge->key_at -= merge->done;
+    merge->group_at -= merge->done;
+    merge->group_end -= merge->done;
     merge->out = out;
     merge->room = room;
     merge->done = 0;
 }
 
-static mr_status take(mr_merge *merge, const mr_run *run)
+static inline mr_status take(mr_merge *merge, const mr_run *run)
 {
     if (merge->pending) {
         int order = against_pending(merge, run);
         if (order < 0)
             return MR_CORRUPT;
         if (!order)
-            return __builtin_add_overflow(merge->value, run->value, &merge->value) ? MR_OVERFLOW : MR_OK;
+            return combine(merge, run);
         finish(merge);
     }
     return begin(merge, run);
@@ -172,21 +247,22 @@ mr_status mr_merge_run(mr_merge *merge, uint64_t records)
 {
     for (; !merge->playing; merge->primed++) {
         if (merge->primed == merge->k) {
-            merge->loser[0] = build(merge, 1);
+            uint32_t winner = build(merge, 1);
+            merge->loser[0] = (mr_loser){merge->runs[winner].word, winner};
             merge->playing = 1;
             break;
         }
         merge->dry = merge->primed;
-        mr_status status = run_step(&merge->runs[merge->primed]);
+        mr_status status = run_step(&merge->runs[merge->primed], merge->kind);
         if (status)
             return status;
     }
     for (uint64_t limit = merge->records_in + records;;) {
-        uint32_t winner = merge->loser[0];
+        uint32_t winner = merge->loser[0].run;
         mr_run *run = &merge->runs[winner];
         merge->dry = winner;
         if (merge->replay) { /* the record was taken: step, then find the next winner */
-            mr_status status = run_step(run);
+            mr_status status = run_step(run, merge->kind);
             if (status)
                 return status;
             merge->replay = 0;

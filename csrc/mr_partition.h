@@ -31,23 +31,20 @@ static inline int mr_entry_before(const mr_entry *a, const mr_entry *b)
                             b_len - 2 * MR_WORD_BYTES) < 0;
 }
 
-/* Partition of an entry by range: the number of splitters that are not above it. */
-static inline uint32_t mr_partition_range(const mr_partitioner *partitioner, const mr_entry *entry)
+/* Where partition p ends among sorted entries that begin in it or after it. */
+static inline size_t mr_partition_end(const mr_partitioner *partitioner, uint32_t p, const mr_entry *entries, size_t n)
 {
-    uint32_t low = 0, high = partitioner->count - 1;
+    size_t low = 0, high = n;
+    if (!partitioner->splitters || p + 1 >= partitioner->count)
+        return n;
     while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (mr_entry_before(entry, &partitioner->splitters[middle]))
-            high = middle;
-        else
+        size_t middle = low + (high - low) / 2;
+        if (mr_entry_before(&entries[middle], &partitioner->splitters[p]))
             low = middle + 1;
+        else
+            high = middle;
     }
     return low;
-}
-
-static inline uint32_t mr_partition_hash(const mr_partitioner *partitioner, uint64_t hash)
-{
-    return (uint32_t)(hash % partitioner->count);
 }
 
 #endif

@@ -40,3 +40,84 @@ mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint
     *written = (size_t)(at - out);
     return status;
 }
+
+mr_status mr_record_combine(mr_entry *entries, size_t *n)
+{
+    size_t kept = 0;
+    for (size_t i = 1; i < *n; i++) {
+        if (!mr_entry_same(&entries[kept], &entries[i]))
+            entries[++kept] = entries[i];
+        else if (__builtin_add_overflow(entries[kept].value, entries[i].value, &entries[kept].value))
+            return MR_OVERFLOW;
+    }
+    if (*n)
+        *n = kept + 1;
+    return MR_OK;
+}
+
+static size_t varint_size(uint64_t value)
+{
+    size_t size = 1;
+    while (value >>= 7)
+        size++;
+    return size;
+}
+
+/* The next posting of entries[*i, end), with the counts of its document added. */
+static uint32_t next_posting(const mr_entry *entries, size_t *i, size_t end, uint64_t *count)
+{
+    uint32_t document = (uint32_t)((uint64_t)entries[*i].value >> 32);
+    *count = 0;
+    while (*i < end && (uint32_t)((uint64_t)entries[*i].value >> 32) == document)
+        *count += (uint64_t)entries[(*i)++].value & 0xFFFFFFFF;
+    return document;
+}
+
+/* The group of entries[i, end), all of one key; with out == NULL only its size. */
+static size_t put_group(const mr_entry *entries, size_t i, size_t end, uint64_t documents, uint8_t *out)
+{
+    uint64_t count;
+    uint32_t last = 0;
+    size_t size = varint_size(documents);
+    if (out)
+        out = mr_varint_put(out, documents);
+    while (i < end) {
+        uint32_t document = next_posting(entries, &i, end, &count);
+        if (out)
+            out = mr_varint_put(mr_varint_put(out, document - last), count);
+        else
+            size += varint_size(document - last) + varint_size(count);
+        last = document;
+    }
+    return size;
+}
+
+mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                    size_t *written, size_t *want, size_t *records)
+{
+    uint8_t *at = out;
+    *written = *records = 0;
+    while (*next < n) {
+        size_t i = *next, end = i + 1, len;
+        uint64_t documents = 0, count;
+        uint8_t scratch[8];
+        while (end < n && mr_entry_same(&entries[i], &entries[end]))
+            end++;
+        for (size_t j = i; j < end; documents++)
+            next_posting(entries, &j, end, &count);
+        size_t group = put_group(entries, i, end, documents, 0);
+        const uint8_t *key = mr_entry_key(&entries[i], scratch, &len);
+        *want = MR_RECORD_OVERHEAD + len + group;
+        if (room - *written < *want)
+            return MR_NEED_FLUSH;
+        at = mr_varint_put(at, len);
+        memcpy(at, key, len);
+        at = mr_varint_put(at + len, group);
+        put_group(entries, i, end, documents, at);
+        at += group;
+        *next = end;
+        *written = (size_t)(at - out);
+        ++*records;
+    }
+    return MR_OK;
+}

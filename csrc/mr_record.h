@@ -2,7 +2,10 @@
  *
  *   record := length key value
  *   length := LEB128, the key's size in bytes
- *   value  := LEB128 of the zigzag form of an int64 ((v << 1) ^ (v >> 63))
+ *   value  := LEB128 of the zigzag form of an int64 ((v << 1) ^ (v >> 63))     (MR_VALUE_SUM)
+ *           | LEB128 of the groups' size in bytes, posting groups      (MR_VALUE_POSTING)
+ *
+ * Posting groups are those of mr_postings.h. All records of a file are of one kind.
  *
  * LEB128 is DWARF 5's unsigned form (section 7.6): seven bits a byte, the lowest first, the
  * top bit set on all but the last; at most ten bytes, and no more than 64 bits.
@@ -12,6 +15,8 @@
 
 #include "mr_key.h"
 #include "mr_status.h"
+
+typedef enum { MR_VALUE_SUM = 0, MR_VALUE_POSTING = 1 } mr_value_kind;
 
 #define MR_RECORD_OVERHEAD 20 /* bytes that a record takes at most beside its key */
 
@@ -51,6 +56,15 @@ static inline int64_t mr_unzigzag(uint64_t coded) { return (int64_t)(coded >> 1)
 mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                            size_t *written, size_t *want);
 
+/* The same for postings, whose entries' values are document << 32 | count: entries of one key
+ * become one record with one group, counts of the same document added. Entries of a key stand
+ * with their documents ascending. *records: how many were written. */
+mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                    size_t *written, size_t *want, size_t *records);
+
+/* Adds the values of neighbours with the same key. MR_OVERFLOW: a sum left int64. */
+mr_status mr_record_combine(mr_entry *entries, size_t *n);
+
 /* Decodes the record at `in`; *key points into the input. Byte after it, or NULL. */
 static inline const uint8_t *mr_record_decode(const uint8_t *in, const uint8_t *end, const uint8_t **key, size_t *len,
                                               int64_t *value)
@@ -65,6 +79,24 @@ static inline const uint8_t *mr_record_decode(const uint8_t *in, const uint8_t *
     if (in)
         *value = mr_unzigzag(coded);
     return in;
+}
+
+/* The same of a record whose value is bytes; *value points into the input too. */
+static inline const uint8_t *mr_record_decode_bytes(const uint8_t *in, const uint8_t *end, const uint8_t **key,
+                                                    size_t *len, const uint8_t **value, size_t *value_len)
+{
+    uint64_t size, value_size;
+    in = mr_varint_get(in, end, &size);
+    if (!in || size > (uint64_t)(end - in))
+        return 0;
+    *key = in;
+    *len = (size_t)size;
+    in = mr_varint_get(in + size, end, &value_size);
+    if (!in || value_size > (uint64_t)(end - in))
+        return 0;
+    *value = in;
+    *value_len = (size_t)value_size;
+    return in + value_size;
 }
 
 #endif

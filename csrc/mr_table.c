@@ -1,5 +1,7 @@
 #include "mr_table.h"
 
+#include "mr_hash.h"
+
 #define PREFETCH(address) __builtin_prefetch((address), 1)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 

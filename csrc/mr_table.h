@@ -17,7 +17,6 @@
 #define MR_TABLE_H
 
 #include "mr_key.h"
-#include "mr_partition.h"
 #include "mr_status.h"
 #include "mr_tokenize.h"
 
@@ -80,12 +79,21 @@ mr_status mr_table_feed(mr_table *table, mr_tokenize_fn tokenize, const uint8_t 
  * caller's to free. */
 void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned bits);
 
-/* Writes every key as an entry, grouped by partition (mr_partition.h): partition p is
- * entries[offset[p], offset[p + 1]). `entries` and `partition_of` hold mr_table_used()
- * items, `offset` one more than there are partitions. References stay valid until the
- * table is cleared. */
-void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr_entry *entries,
-                    uint32_t *partition_of, uint64_t *offset);
+/* Where a walk over the keys has come to; zeroed: the begin. */
+typedef struct {
+    uint32_t part;
+    uint64_t slot;
+} mr_table_cursor;
+
+#define MR_TABLE_SCRATCH 24 /* bytes that mr_table_next() needs for a short key */
+
+/* The next key, its length and its count, in the order of the slots; NULL at the end. At least
+ * 16 bytes can be read where it stands, which is in `scratch` or in the table. */
+const uint8_t *mr_table_next(const mr_table *table, mr_table_cursor *cursor, uint8_t scratch[MR_TABLE_SCRATCH],
+                             size_t *len, int64_t *count);
+
+/* Up to n prefix words of the keys, from all parts by their sizes; how many were written. */
+size_t mr_table_sample(const mr_table *table, uint64_t *words, size_t n);
 
 /* Empties the table for the next split; its slots stay. The arena is the caller's to reset. */
 void mr_table_clear(mr_table *table);

@@ -1,4 +1,4 @@
-"""A map task: the tokens of some spans, counted, sorted and written as one run file.
+"""A map task: the tokens of some spans, counted and written as sorted runs of one run file.
 
 A span owns the tokens whose first byte lies in it; so a token that crosses a border of
 splits is read past the border by one task and skipped by the next. Text is fed in windows
@@ -9,65 +9,70 @@ from __future__ import annotations
 
 import os
 
+from mrcore.engine.combiner import Scheme, TokenTooLong
 from mrcore.engine.spec import MapSpec, Span, TaskResult
 from mrcore.errors import BudgetError, shown
-from mrcore.kernels.table import CountTable, TruncatedError
+from mrcore.kernels.fault import TruncatedError
 from mrcore.storage.files import reading
 from mrcore.storage.mapped import changed, open_bytes, open_input
-from mrcore.storage.runfile import BLOCK_SIZE, RunWriter
+from mrcore.storage.runfile import RunWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mrcore.engine.combiner import Combiner
     from mrcore.engine.task import TaskEnv
 
-WINDOW = 8 << 20  # bytes a call: 10-30 ms
 STREAM_BUFFER = 1 << 20  # bytes a read of a pipe; fits the L2 cache
 
 
 def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
     """Runs a map task; see :func:`mrcore.engine.task.run_task`."""
-    table = env.take_table(spec.tokenizer, spec.lower)
-    bytes_in = sum(_feed_span(table, span, env) for span in spec.spans)
-    splitters = None if spec.splitters is None else list(spec.splitters)
-    entries = table.drain(spec.reducers, splitters)
-    records = sum(entries.records(p) for p in range(entries.partitions))
-    with RunWriter(spec.output, sync=spec.sync) as run:
-        for p in range(entries.partitions):
-            run.segment(entries.blocks(p, BLOCK_SIZE), entries.records(p))
-    result = TaskResult(spec.task, spec.output, bytes_in, run.size, table.tokens, records, tokens=table.tokens)
-    env.give_table(spec.tokenizer, spec.lower, table)
+    partitions = spec.reducers if spec.splitters is None else len(spec.splitters) + 1
+    scheme = Scheme(spec.tokenizer, spec.lower, partitions, spec.splitters, spec.memory)
+    combiner = env.take_combiner(scheme)
+    with RunWriter(spec.output, partitions, sync=spec.sync, disk=env.disk(spec.disk)) as run:
+        combiner.begin(run)
+        bytes_in = sum(_feed_span(combiner, span, env) for span in spec.spans)
+        combiner.finish()
+    result = TaskResult(
+        spec.task, spec.output, bytes_in, run.size, combiner.tokens, run.records, tokens=combiner.tokens,
+        spills=combiner.spills, memory=combiner.memory_peak,
+    )  # fmt: skip
+    env.give_combiner(combiner)
     return result
 
 
-def _feed_span(table: CountTable, span: Span, env: TaskEnv) -> int:
+def _feed_span(combiner: Combiner, span: Span, env: TaskEnv) -> int:
     if span.size < 0:
-        return _feed_stream(table, span.path, env)
+        return _feed_stream(combiner, span.path, env)
     with open_bytes(span.path, span.size) as data:
         try:
-            at = table.align(data, span.start) if span.start else 0
-            stop = table.align(data, span.stop) if at < span.stop else at  # or one token covers the span
-            window = WINDOW
+            at = combiner.align(data, span.start) if span.start else 0
+            stop = combiner.align(data, span.stop) if at < span.stop else at  # or one token covers the span
+            window = combiner.window
             while at < stop:
                 until = min(at + window, stop)
-                fed = table.feed(data, at, until, until == stop)
+                fed = combiner.feed(data, at, until, until == stop)
                 # A token longer than the window: look further, without counting it twice.
-                window = WINDOW if fed > at else 2 * window
+                window = combiner.window if fed > at else 2 * window
                 env.progress(fed - at)
                 at = fed
         except TruncatedError:
             raise changed(span.path) from None
-        except MemoryError as error:
-            raise BudgetError(f"out of memory: {shown(span.path)}, byte {at}: lower -j, or --split") from error
+        except TokenTooLong as error:
+            raise _too_long(span.path, error.at, error.size, combiner) from error
     return max(0, span.stop - span.start)
 
 
-def _feed_stream(table: CountTable, path: bytes, env: TaskEnv) -> int:
+def _feed_stream(combiner: Combiner, path: bytes, env: TaskEnv) -> int:
     buffer = bytearray(STREAM_BUFFER)
     held = seen = total = 0  # bytes at the buffer's start: of an unfinished token, fed in vain; bytes read
     with open_input(path) as fd:
         while True:
             if held == len(buffer):  # one token fills it
-                buffer = _larger(buffer, path, total)
+                if 2 * held > combiner.scheme.memory // 3:
+                    raise _too_long(path, total - held, held, combiner)
+                buffer += bytes(len(buffer))
             with reading(path), memoryview(buffer) as view:
                 count = os.readv(fd, [view[held:]])
             total += count
@@ -75,15 +80,18 @@ def _feed_stream(table: CountTable, path: bytes, env: TaskEnv) -> int:
             held += count
             if count and held < 2 * seen:
                 continue  # a long token: fed again when twice as long, so that all feeding is linear
-            fed = table.feed(buffer, 0, held, count == 0)
+            try:
+                fed = combiner.feed(buffer, 0, held, count == 0)
+            except TokenTooLong as error:
+                raise _too_long(path, total - held + error.at, error.size, combiner) from error
             if not count:
                 return total
             held = seen = held - fed
             buffer[:held] = buffer[fed : fed + held]
 
 
-def _larger(buffer: bytearray, path: bytes, at: int) -> bytearray:
-    try:
-        return buffer + bytes(len(buffer))
-    except MemoryError as error:
-        raise BudgetError(f"out of memory: {shown(path)}, byte {at}: a token that is too long ends there") from error
+def _too_long(path: bytes, at: int, size: int, combiner: Combiner) -> BudgetError:
+    return BudgetError(
+        f"a token of {size:,} bytes or more: {shown(path)}, byte {at}: a task has {combiner.scheme.memory:,} bytes of "
+        "memory, and a token may take a fifth of that: raise --memory, or lower -j"
+    )

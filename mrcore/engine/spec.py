@@ -19,8 +19,15 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     size: int  # of the whole file; -1: a stream
 
 
+class Disk(msgspec.Struct, frozen=True, array_like=True):
+    """Where the job counts its intermediate bytes, and how many there may be."""
+
+    counter: bytes
+    limit: int | None
+
+
 class MapSpec(msgspec.Struct, frozen=True, tag="map"):
-    """Count the tokens of some spans into a run file with a segment for each partition."""
+    """Count the tokens of some spans into a run file with segments for each partition."""
 
     task: int
     output: bytes
@@ -29,6 +36,8 @@ class MapSpec(msgspec.Struct, frozen=True, tag="map"):
     lower: bool
     reducers: int
     splitters: tuple[bytes, ...] | None  # partition by key range, not by hash
+    memory: int  # bytes that the task may hold
+    disk: Disk | None = None
     sync: bool = True
 
 
@@ -38,8 +47,11 @@ class ReduceSpec(msgspec.Struct, frozen=True, tag="reduce"):
     task: int
     output: bytes
     runs: tuple[bytes, ...]
+    memory: int  # bytes that the task may hold
     min_count: int = 1
     top: int | None = None  # only the lines of the largest counts, largest first
+    lines: bool = True  # or only how many keys there are
+    disk: Disk | None = None
     sync: bool = True
 
 
@@ -57,6 +69,10 @@ class TaskResult(msgspec.Struct, frozen=True):
     records_out: int
     check: str = ""  # XXH3-64 of a part file, as 16 hexadecimal digits
     tokens: int = 0
+    spills: int = 0  # times that a map task's memory was full
+    passes: int = 0  # times that a record was merged, at most
+    merged_bytes: int = 0  # written by passes before the last
+    memory: int = 0  # bytes held at most, as far as they are counted
 
 
 def encode_spec(spec: TaskSpec) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mrcore.engine.combiner import Combiner, Scheme
 from mrcore.engine.map_task import run_map
 from mrcore.engine.reduce_task import run_reduce
-from mrcore.engine.spec import MapSpec, TaskResult, TaskSpec
+from mrcore.engine.spec import Disk, MapSpec, TaskResult, TaskSpec
 from mrcore.errors import BudgetError
-from mrcore.kernels.table import CountTable
+from mrcore.storage.budget import DiskBudget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +24,29 @@ class TaskEnv:
 
     def __init__(self, progress: Callable[[int], None] = lambda count: None) -> None:
         self.progress = progress
-        self._tables: dict[tuple[str, bool], CountTable] = {}
+        self._combiner: Combiner | None = None
+        self._budgets: dict[bytes, DiskBudget] = {}
 
-    def take_table(self, tokenizer: str, lower: bool) -> CountTable:
-        """An empty table, its memory used before if possible. Give it back only when it is sound."""
-        return self._tables.pop((tokenizer, lower), None) or CountTable(tokenizer, lower)
+    def take_combiner(self, scheme: Scheme) -> Combiner:
+        """An empty combiner, its memory used before if possible. Give it back only when it is sound."""
+        kept, self._combiner = self._combiner, None
+        return kept if kept is not None and kept.scheme == scheme else Combiner(scheme)
 
-    def give_table(self, tokenizer: str, lower: bool, table: CountTable) -> None:
-        """Returns a table for the next task."""
-        table.clear()
-        self._tables[tokenizer, lower] = table
+    def give_combiner(self, combiner: Combiner) -> None:
+        """Returns a combiner for the next task."""
+        self._combiner = combiner
+
+    def drop_combiner(self) -> None:
+        """Lets the memory of map tasks go: a reduce task begins."""
+        self._combiner = None
+
+    def disk(self, disk: Disk | None) -> DiskBudget | None:
+        """The job's disk budget."""
+        if disk is None:
+            return None
+        if disk.counter not in self._budgets:
+            self._budgets[disk.counter] = DiskBudget(disk.counter, disk.limit)
+        return self._budgets[disk.counter]
 
 
 def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
@@ -45,4 +59,4 @@ def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
         return run_map(spec, env) if isinstance(spec, MapSpec) else run_reduce(spec, env)
     except MemoryError as error:
         kind = "map" if isinstance(spec, MapSpec) else "reduce"
-        raise BudgetError(f"out of memory: {kind} task {spec.task}: lower -j, or --split") from error
+        raise BudgetError(f"out of memory: {kind} task {spec.task}: lower --memory or -j") from error

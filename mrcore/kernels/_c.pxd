@@ -53,6 +53,7 @@ cdef extern from "mr_partition.h" nogil:
     ctypedef struct mr_partitioner:
         uint32_t count
         const mr_entry *splitters
+    size_t mr_partition_end(const mr_partitioner *partitioner, uint32_t p, const mr_entry *entries, size_t n)
 
 cdef extern from "mr_table.h" nogil:
     const int MR_TABLE_BITS_MIN
@@ -77,31 +78,84 @@ cdef extern from "mr_table.h" nogil:
     mr_status mr_table_feed(mr_table *table, mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final,
                             int lower, size_t *consumed)
     void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned bits)
-    void mr_table_drain(const mr_table *table, const mr_partitioner *partitioner, mr_entry *entries,
-                        uint32_t *partition_of, uint64_t *offset)
+    ctypedef struct mr_table_cursor:
+        uint32_t part
+        uint64_t slot
+    const int MR_TABLE_SCRATCH
+    const uint8_t *mr_table_next(const mr_table *table, mr_table_cursor *cursor, uint8_t *scratch, size_t *size,
+                                 int64_t *count)
+    size_t mr_table_sample(const mr_table *table, uint64_t *words, size_t n)
     void mr_table_clear(mr_table *table)
 
 cdef extern from "mr_sort.h" nogil:
     void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch)
 
 cdef extern from "mr_record.h" nogil:
+    ctypedef enum mr_value_kind:
+        MR_VALUE_SUM
+        MR_VALUE_POSTING
     mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                size_t *written, size_t *want)
+    mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                        size_t *written, size_t *want, size_t *records)
+    mr_status mr_record_combine(mr_entry *entries, size_t *n)
     const uint8_t *mr_record_decode(const uint8_t *next, const uint8_t *end, const uint8_t **key, size_t *size,
                                     int64_t *value)
+    const uint8_t *mr_record_decode_bytes(const uint8_t *next, const uint8_t *end, const uint8_t **key, size_t *size,
+                                          const uint8_t **value, size_t *value_size)
+
+cdef extern from "mr_radix.h" nogil:
+    const int MR_RADIX_CHUNK
+    const int MR_RADIX_SLACK
+    const int MR_RADIX_RANGES_MAX
+    ctypedef struct mr_bucket:
+        pass
+    ctypedef struct mr_radix:
+        uint8_t *pool
+        uint32_t chunks
+        uint32_t used
+        uint32_t spares
+        mr_bucket *buckets
+        uint32_t hashed
+        uint32_t ranges
+        const uint64_t *splitters
+        uint16_t *first_range
+        mr_value_kind kind
+        uint64_t tokens
+        size_t long_size
+    ctypedef struct mr_radix_cursor:
+        const uint8_t *at
+        const uint8_t *end
+        uint32_t chunk
+        int begun
+    void mr_radix_index(mr_radix *radix)
+    void mr_radix_clear(mr_radix *radix)
+    void mr_radix_clear_bucket(mr_radix *radix, uint32_t bucket)
+    mr_status mr_radix_feed(mr_radix *radix, mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final,
+                            int lower, size_t *consumed)
+    mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t document, mr_table_cursor *cursor,
+                            uint32_t *want)
+    size_t mr_radix_load(const mr_radix *radix, uint32_t bucket, mr_radix_cursor *cursor, mr_entry *entries,
+                         size_t room)
+    int mr_radix_at_end(const mr_radix *radix, uint32_t bucket, const mr_radix_cursor *cursor)
+    uint64_t mr_radix_size(const mr_radix *radix, uint32_t bucket)
 
 cdef extern from "mr_merge.h" nogil:
     ctypedef enum mr_emit:
         MR_EMIT_LINES
         MR_EMIT_RECORDS
+        MR_EMIT_NOTHING
     ctypedef struct mr_run:
+        pass
+    ctypedef struct mr_loser:
         pass
     ctypedef struct mr_merge:
         mr_run *runs
-        uint32_t *loser
+        mr_loser *loser
         uint32_t k
         uint32_t dry
         mr_emit emit
+        mr_value_kind kind
         int64_t value_min
         uint8_t *out
         size_t room
@@ -112,17 +166,23 @@ cdef extern from "mr_merge.h" nogil:
     void mr_merge_start(mr_merge *merge)
     void mr_merge_refill(mr_merge *merge, uint32_t run, const uint8_t *block, size_t size)
     void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
+    size_t mr_merge_pending(const mr_merge *merge)
     mr_status mr_merge_run(mr_merge *merge, uint64_t records)
 
 cdef extern from "mr_fault.h" nogil:
     int mr_fault_install()
     mr_status mr_fault_call(mr_status (*kernel)(void *) noexcept nogil, void *context, const void *base, size_t size)
 
+cdef extern from "mr_shared.h" nogil:
+    int64_t mr_shared_add(int64_t *counter, int64_t delta)
+    void mr_shared_max(int64_t *counter, int64_t value)
+
 cdef extern from "sys/mman.h" nogil:
     const int PROT_READ
     const int PROT_WRITE
     const int MAP_PRIVATE
     const int MAP_ANONYMOUS
+    const int MADV_DONTNEED
     const int MADV_HUGEPAGE
     void *MAP_FAILED
     void *mmap(void *address, size_t size, int protection, int flags, int fd, int64_t offset)

@@ -39,3 +39,8 @@ cdef class Pages:
             _c.madvise(address, size, _c.MADV_HUGEPAGE)
         self.address = address
         self.size = size
+
+    cdef void release(self) noexcept:
+        """Gives the memory back to the system; the pages are zero when they are used again."""
+        if self.address != NULL:
+            _c.madvise(self.address, self.size, _c.MADV_DONTNEED)

@@ -3,6 +3,7 @@ from collections.abc import Iterable, Iterator
 from typing_extensions import Buffer
 
 EMITS: tuple[str, ...]
+KINDS: tuple[str, ...]
 
 class Merge:
     value_min: int
@@ -13,6 +14,8 @@ class Merge:
         value_min: int | None = None,
         names: Iterable[str] | None = None,
         room: int = 1 << 20,
+        *,
+        kind: str = "sum",
     ) -> None: ...
     @property
     def records_in(self) -> int: ...
@@ -21,3 +24,4 @@ class Merge:
     def __iter__(self) -> Iterator[memoryview]: ...
 
 def decode(block: Buffer) -> list[tuple[bytes, int]]: ...
+def encode_record(key: bytes, value: int) -> bytes: ...

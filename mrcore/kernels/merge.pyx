@@ -1,4 +1,4 @@
-"""Merge of sorted runs, equal keys combined by adding their int64 values.
+"""Merge of sorted runs, equal keys combined: int64 values added, posting groups one after the other.
 
 A run is an iterator of blocks (bytes-like) of records in ``csrc/mr_record.h``'s form; the
 result comes as chunks of text lines or of records again. Memory: one block a run and one
@@ -8,13 +8,14 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from mrcore.errors import CorruptionError, MrcoreError
 from mrcore.kernels cimport _c
-from mrcore.kernels._c cimport int64_t, mr_run, uint8_t, uint32_t, uint64_t
+from mrcore.kernels._c cimport int64_t, mr_loser, mr_run, uint8_t, uint32_t, uint64_t
 from mrcore.kernels.memory cimport Pages
 
 cdef enum:
     RECORDS_A_CALL = 200_000  # about 10 ms, then Python may look at signals
 
-EMITS = ("lines", "records")
+EMITS = ("lines", "records", "nothing")
+KINDS = ("sum", "posting")
 
 
 cdef class Merge:
@@ -22,7 +23,9 @@ cdef class Merge:
 
     Args:
         runs: iterators of blocks, each ascending by key bytes.
-        emit: ``"lines"`` (key TAB value LF) or ``"records"``.
+        emit: ``"lines"`` (key TAB value LF, of sums), ``"records"``, or ``"nothing"``, for the
+            number of keys.
+        kind: what the values are: ``"sum"`` or ``"posting"``.
         value_min: keys whose combined value is below are left out; may be raised between chunks.
         names: what each run is called in an error.
         room: size of the output buffer in bytes.
@@ -39,23 +42,25 @@ cdef class Merge:
     cdef list runs, views, names
     cdef bytearray out
     cdef bint yielded  # out[0, done) was handed out and not yet flushed
-    cdef uint8_t[::1] view
 
-    def __init__(self, runs, str emit="lines", value_min=None, names=None, size_t room=1 << 20):
+    def __init__(self, runs, str emit="lines", value_min=None, names=None, size_t room=1 << 20, *, str kind="sum"):
+        if kind != "sum" and emit == "lines":
+            raise ValueError("only sums have lines")
         self.runs = [iter(run) for run in runs]
         self.names = list(names) if names is not None else [f"run {i}" for i in range(len(self.runs))]
         self.views = [None] * len(self.runs)
         cdef size_t k = len(self.runs)
-        self.state = Pages(max(k, 1) * (sizeof(mr_run) + sizeof(uint32_t)))
+        self.state = Pages(max(k, 1) * (sizeof(mr_run) + sizeof(mr_loser)))
         self.merge.runs = <mr_run *>self.state.address
-        self.merge.loser = <uint32_t *>(self.merge.runs + k)
+        self.merge.loser = <mr_loser *>(self.merge.runs + k)
         self.merge.k = k
         cdef int how = EMITS.index(emit)
+        cdef int what = KINDS.index(kind)
         self.merge.emit = <_c.mr_emit>how
+        self.merge.kind = <_c.mr_value_kind>what
         self.merge.value_min = -(1 << 63) if value_min is None else value_min
-        self.out = bytearray(max(room, 64))
-        self.view = self.out
-        self.merge.out = &self.view[0]
+        self.out = bytearray(max(room, 128))
+        self.merge.out = self.out
         self.merge.room = len(self.out)
         _c.mr_merge_start(&self.merge)
 
@@ -105,13 +110,13 @@ cdef class Merge:
             if status == _c.MR_OK:
                 return
             self.yielded = False
-            if self.merge.done or self.merge.want <= <size_t>len(self.out):
-                _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
             if self.merge.want > <size_t>len(self.out):
-                larger = bytearray(self.merge.want)
-                self.view = larger
-                _c.mr_merge_flushed(&self.merge, &self.view[0], len(larger))
+                # A list of postings that is being combined asks again and again: twice as large each time.
+                larger = bytearray(max(self.merge.want, 2 * _c.mr_merge_pending(&self.merge)))
+                _c.mr_merge_flushed(&self.merge, larger, len(larger))
                 self.out = larger
+            else:
+                _c.mr_merge_flushed(&self.merge, self.merge.out, self.merge.room)
 
     cdef void refill(self, uint32_t run) except *:
         cdef const uint8_t[::1] block
@@ -145,3 +150,18 @@ def decode(const uint8_t[::1] block not None):
         pairs.append(((<const char *>key)[:size], value))
         at = after
     return pairs
+
+
+def encode_record(bytes key not None, int64_t value):
+    """One record with a sum, in ``csrc/mr_record.h``'s form."""
+    cdef object number = value  # of any size
+    coded = number * 2 if value >= 0 else -2 * number - 1
+    parts = []
+    for number in (len(key), coded):
+        head = bytearray()
+        while number >= 0x80:
+            head.append(number & 0x7F | 0x80)
+            number >>= 7
+        head.append(number)
+        parts.append(head)
+    return b"".join([parts[0], key, parts[1]])

@@ -1,5 +1,6 @@
-"""What a worker process asks of the kernel that Python has no call for."""
+"""What processes ask of the operating system, and share, that Python has no call for."""
 from mrcore.kernels cimport _c
+from mrcore.kernels._c cimport int64_t, uint8_t
 
 
 def die_with_parent():
@@ -21,3 +22,19 @@ def start_writeback(int fd, long long start, long long size):
     system that refuses is no error (Linux, sync_file_range(2)).
     """
     _c.sync_file_range(fd, start, size, _c.SYNC_FILE_RANGE_WRITE)
+
+
+cdef int64_t *counter_of(uint8_t[::1] shared, size_t index) except NULL:
+    if (index + 1) * 8 > <size_t>shared.shape[0]:
+        raise IndexError(f"counter {index} of {shared.shape[0]} bytes")
+    return <int64_t *>&shared[0] + index
+
+
+def atomic_add(uint8_t[::1] shared not None, size_t index, int64_t delta):
+    """Adds to an int64 in shared memory, in one step for all processes; the sum."""
+    return _c.mr_shared_add(counter_of(shared, index), delta)
+
+
+def atomic_max(uint8_t[::1] shared not None, size_t index, int64_t value):
+    """Raises an int64 in shared memory to ``value`` if it is below."""
+    _c.mr_shared_max(counter_of(shared, index), value)

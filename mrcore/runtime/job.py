@@ -249,7 +249,7 @@ class _Run:
         specs = [
             MapSpec(
                 task, self.work.file(f"map-{task:05d}.attempt-0"), spans, job.tokenizer, job.lower, plan.partitions,
-                splitters,
+                splitters, 2 << 30,
             )
             for task, spans in enumerate(plan.splits)
         ]  # fmt: skip
@@ -267,7 +267,7 @@ class _Run:
         job, sink = self.job, self.sink
         specs = [
             ReduceSpec(
-                p, self.work.file(f"part-{p:05d}.attempt-0"), tuple(runs), job.min_count, job.top, sync=sink.durable,
+                p, self.work.file(f"part-{p:05d}.attempt-0"), tuple(runs), 2 << 30, job.min_count, job.top, sync=sink.durable,
             )
             for p in range(self.plan.partitions)
         ]  # fmt: skip

@@ -1,24 +1,29 @@
-"""Run files: sorted records in checksummed blocks, one segment a partition.
+"""Run files: sorted records in checksummed blocks, in segments of one partition and one run each.
 
-A map task's output is one run file with a segment for each reducer; a merge of too many runs
-writes more of them. ``docs/formats/runfile.md`` has a worked example.
+A map task's output is one run file, however often its memory was full: each spill adds a run,
+with a segment for each partition that has records in it. A merge of too many runs writes more
+of them. ``docs/formats/runfile.md`` has a worked example.
 
 Grammar, all integers little-endian::
 
-    file     := magic version block* footer trailer
-    magic    := "mrcrun"
-    version  := u16, 1
+    file     := head block* footer trailer
+    head     := "mrcrun" version:u16 kind:u64
+    version  := 2
+    kind     := 0 (values are sums) | 1 (values are postings)
     block    := raw_size:u64 stored_size:u64 check:u64 stored
                 stored is LZ4-compressed when stored_size < raw_size, else as it is;
                 check is XXH3-64 of the two sizes and of stored
-    footer   := segment*, one a partition
-    segment  := offset:u64 size:u64 records:u64 raw_bytes:u64
-                the blocks of a partition stand one after the other in [offset, offset + size)
-    trailer  := footer_offset:u64 partitions:u64 check:u64 "mrcend" version
-                check is XXH3-64 of footer, footer_offset and partitions
+    footer   := segment*, by partition, those of one partition in the order of their runs
+    segment  := partition:u64 offset:u64 size:u64 records:u64 raw_bytes:u64 block_max:u64 check:u64
+                its blocks stand one after the other in [offset, offset + size); block_max is the
+                largest raw_size; check is XXH3-64 of the six numbers
+    trailer  := footer_offset:u64 segments:u64 partitions:u64 check:u64 "mrcend" version
+                check is XXH3-64 of the three numbers
 
 Invariants: the records of a segment ascend by key bytes, no key stands twice; a block holds
-whole records; every length is checked against the file's size before it is used.
+whole records; every length is checked against the file's size before it is used. A reader
+finds its partition's segments by bisection, so a file of many partitions costs each of their
+readers no more than a few of them.
 """
 
 from __future__ import annotations
@@ -26,94 +31,139 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from typing import NamedTuple
 
 import lz4.block
-from xxhash import xxh3_64
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from mrcore.errors import CorruptionError, shown
 from mrcore.storage.files import reading, write_error, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedWriter
     from types import TracebackType
-    from typing import BinaryIO
+
+    from mrcore.storage.budget import DiskBudget
 
 BLOCK_SIZE = 64 << 10  # raw bytes that a block aims at; LZ4's window is as large
-VERSION = 1
+VERSION = 2
+KINDS = ("sum", "posting")  # by their number in the file
 LZ4_ACCELERATION = 8  # on sorted words 970 MB/s and 80 % of the size, against 460 MB/s and 62 % at 1
+LZ4_RAW_MAX = 4 << 20  # a larger block is one giant record: its compressed copy would be held beside it
+TRY_EVERY = 16  # of the blocks after one that did not become smaller, so many are not tried
 
-_HEAD = struct.Struct("<6sH")
+_HEAD = struct.Struct("<6sHQ")
 _SIZES = struct.Struct("<QQ")
 _CHECK = struct.Struct("<Q")
-_SEGMENT = struct.Struct("<QQQQ")
-_TRAILER = struct.Struct("<QQQ6sH")
+_SEGMENT = struct.Struct("<QQQQQQ")
+_PLACES = struct.Struct("<QQQ")
+_TRAILER = struct.Struct("<QQQQ6sH")
 _BLOCK_HEAD = _SIZES.size + _CHECK.size
+_SEGMENT_SIZE = _SEGMENT.size + _CHECK.size
 _LZ4_RATIO_MAX = 255  # of the LZ4 block format: a length byte stands for at most 255 bytes
-_LZ4_INPUT_MAX = 0x7E000000
-_WRITE_BUFFER = 1 << 20
-_READ_BUFFER = 64 << 10
+_WRITE_BUFFER = 256 << 10
+
+
+class Segment(NamedTuple):
+    """One run of one partition, inside a run file."""
+
+    partition: int
+    offset: int
+    size: int  # of its blocks in the file
+    records: int
+    raw_bytes: int
+    block_max: int  # raw bytes of its largest block
 
 
 class RunWriter:
-    """Writes a run file, partition after partition; a context manager.
+    """Writes a run file; a context manager.
 
     The file is synced on a clean exit and removed on an error.
+
+    Args:
+        partitions: how many there are; those without a segment are empty.
+        kind: one of :data:`KINDS`.
+        disk: what the file may take is taken from it.
     """
 
-    def __init__(self, path: bytes, *, sync: bool = True) -> None:
+    def __init__(
+        self, path: bytes, partitions: int, *, kind: str = "sum", sync: bool = True, disk: DiskBudget | None = None
+    ) -> None:
         self.path = path
+        self.partitions = partitions
         self._sync = sync
+        self._disk = disk
+        self._skip = 0  # blocks that are not worth a try at compression
+        self._segments: list[Segment] = []
+        self.size = self._at = self._taken = 0
         with writing(path):
             # typeshed knows the class only for a literal buffer size; closed in __exit__
             self._file: BufferedWriter = open(path, "xb", _WRITE_BUFFER)  # type: ignore[assignment]  # noqa: SIM115
-        self._segments: list[tuple[int, int, int, int]] = []
-        self._at = self._write(_HEAD.pack(b"mrcrun", VERSION))
-        self.size = 0
-
-    def _write(self, data: bytes | memoryview) -> int:
         try:
-            return self._file.write(data)
+            self._write(_HEAD.pack(b"mrcrun", VERSION, KINDS.index(kind)))
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._at += len(data)
+        if self._disk is not None and self._at > self._taken:
+            self._taken += self._disk.take(self._at - self._taken, self.path)
+        try:
+            self._file.write(data)
         except OSError as error:
             raise write_error(self.path, error) from error
 
-    def segment(self, blocks: Iterator[memoryview], records: int | None = None, count: object = None) -> None:
-        """Adds the next partition: its blocks of records, and how many records they hold.
-
-        ``records`` may be given later by a callable ``count``, for a merge that counts as it goes.
-        """
-        start, raw = self._at, 0
+    def segment(self, partition: int, blocks: Iterable[memoryview | bytes], count: Callable[[], int]) -> None:
+        """Adds a run of a partition: its blocks of records; ``count`` is asked afterwards how many records they held."""
+        start, raw, largest = self._at, 0, 0
         for block in blocks:
             self._block(block)
             raw += len(block)
-        if records is None:
-            assert callable(count)
-            records = count()
-        self._segments.append((start, self._at - start, records, raw))
+            largest = max(largest, len(block))
+        if raw:
+            self._segments.append(Segment(partition, start, self._at - start, count(), raw, largest))
 
-    def _block(self, block: memoryview) -> None:
+    def _block(self, block: memoryview | bytes) -> None:
         stored: bytes | memoryview = block
-        if len(block) <= _LZ4_INPUT_MAX:
+        if self._skip:
+            self._skip -= 1
+        elif len(block) <= LZ4_RAW_MAX:
             packed = lz4.block.compress(block, mode="fast", acceleration=LZ4_ACCELERATION, store_size=False)
-            if len(packed) < len(block):
+            if len(packed) < len(block) * 15 // 16:
                 stored = packed
+            else:
+                self._skip = TRY_EVERY
         sizes = _SIZES.pack(len(block), len(stored))
         check = xxh3_64(sizes)
         check.update(stored)
         self._write(sizes + _CHECK.pack(check.intdigest()))
         self._write(stored)
-        self._at += _BLOCK_HEAD + len(stored)
+
+    @property
+    def segments(self) -> int:
+        """Segments that were written: sorted runs, by partition."""
+        return len(self._segments)
+
+    @property
+    def records(self) -> int:
+        """Records in all segments."""
+        return sum(segment.records for segment in self._segments)
 
     def _finish(self) -> None:
-        footer = b"".join(_SEGMENT.pack(*segment) for segment in self._segments)
-        where = _SIZES.pack(self._at, len(self._segments))
-        self._write(footer)
-        self._write(where + _CHECK.pack(xxh3_64(footer + where).intdigest()) + _HEAD.pack(b"mrcend", VERSION))
+        where = _PLACES.pack(self._at, len(self._segments), self.partitions)
+        for segment in sorted(self._segments, key=lambda segment: segment.partition):
+            numbers = _SEGMENT.pack(*segment)
+            self._write(numbers + _CHECK.pack(xxh3_64_intdigest(numbers)))
+        self._write(where + _CHECK.pack(xxh3_64_intdigest(where)) + struct.pack("<6sH", b"mrcend", VERSION))
         self._file.flush()
         if self._sync:
             os.fsync(self._file.fileno())
-        self.size = self._at + len(footer) + _TRAILER.size
+        self.size = self._at
+        if self._disk is not None:
+            self._disk.give(self._taken - self._at)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -137,10 +187,12 @@ class RunWriter:
             self._file.raw.close()  # what could not be flushed is not wanted any more
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
+        if self._disk is not None:
+            self._disk.give(self._taken)
 
 
 class RunReader:
-    """Reads a run file, checking everything it says about itself.
+    """Reads a run file, checking everything it says about itself; a context manager that closes it.
 
     Raises:
         CorruptionError: naming file and byte, where the file is not what was written.
@@ -149,83 +201,138 @@ class RunReader:
 
     def __init__(self, path: bytes) -> None:
         self.path = path
-        with reading(path), open(path, "rb") as file:
-            self.size = os.fstat(file.fileno()).st_size
-            head = file.read(_HEAD.size)
-            if len(head) < _HEAD.size or head[:6] != b"mrcrun":
-                raise self._corrupt(0, "not a run file")
-            if (version := _HEAD.unpack(head)[1]) != VERSION:
-                raise self._corrupt(6, f"version {version}, and this mrcore reads version {VERSION}")
-            if self.size < _HEAD.size + _TRAILER.size:
-                raise self._corrupt(self.size, "the file ends inside its trailer")
-            self.segments = self._read_footer(file)
+        with reading(path):
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with reading(path):
+                self.size = os.fstat(self._fd).st_size
+                self._read_head()
+                self._read_trailer()
+        except BaseException:
+            self.close()
+            raise
 
-    def _read_footer(self, file: BinaryIO) -> list[tuple[int, int, int, int]]:
+    def close(self) -> None:
+        """Closes the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> RunReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _read_head(self) -> None:
+        head = os.pread(self._fd, _HEAD.size, 0)
+        if head[:6] != b"mrcrun" or len(head) < 8:
+            raise self.corrupt(0, "not a run file")
+        if (version := struct.unpack_from("<H", head, 6)[0]) != VERSION:
+            raise self.corrupt(6, f"version {version}, and this mrcore reads version {VERSION}")
+        if self.size < _HEAD.size + _TRAILER.size:
+            raise self.corrupt(self.size, "the file ends inside its trailer")
+        kind = _HEAD.unpack(head)[2]
+        if kind >= len(KINDS):
+            raise self.corrupt(8, f"values of an unknown kind {kind}")
+        self.kind = KINDS[kind]
+
+    def _read_trailer(self) -> None:
         at = self.size - _TRAILER.size
-        file.seek(at)
-        trailer = file.read(_TRAILER.size)
-        offset, partitions, check, magic, version = _TRAILER.unpack(trailer)
+        trailer = os.pread(self._fd, _TRAILER.size, at)
+        if len(trailer) < _TRAILER.size:
+            raise self.corrupt(at, "the file became shorter")
+        self._footer, self.segment_count, self.partitions, check, magic, version = _TRAILER.unpack(trailer)
         if magic != b"mrcend" or version != VERSION:
-            raise self._corrupt(at, "no trailer: the file is cut off")
-        if not _HEAD.size <= offset <= at or partitions * _SEGMENT.size != at - offset:
-            raise self._corrupt(at, "the trailer points outside the file")
-        file.seek(offset)
-        footer = file.read(at - offset)
-        if xxh3_64(footer + trailer[: _SIZES.size]).intdigest() != check:
-            raise self._corrupt(offset, "the footer fails its checksum")
-        segments = list(_SEGMENT.iter_unpack(footer))
-        for start, size, _, _ in segments:
-            if start < _HEAD.size or start + size > offset:
-                raise self._corrupt(offset, "a segment lies outside the file")
-        return segments
+            raise self.corrupt(at, "no trailer: the file is cut off")
+        if xxh3_64_intdigest(trailer[: _PLACES.size]) != check:
+            raise self.corrupt(at, "the trailer fails its checksum")
+        if not _HEAD.size <= self._footer <= at or self.segment_count * _SEGMENT_SIZE != at - self._footer:
+            raise self.corrupt(at, "the trailer points outside the file")
 
-    def _corrupt(self, at: int, what: str) -> CorruptionError:
+    def corrupt(self, at: int, what: str) -> CorruptionError:
+        """The error for this file."""
         return CorruptionError(f"corrupt run file: {shown(self.path)}, byte {at}: {what}")
 
-    def records(self, partition: int) -> int:
-        """Records in a partition."""
-        return self.segments[partition][2]
+    def segment(self, index: int) -> Segment:
+        """The segment at a position of the footer."""
+        at = self._footer + index * _SEGMENT_SIZE
+        with reading(self.path):
+            entry = os.pread(self._fd, _SEGMENT_SIZE, at)
+        if len(entry) < _SEGMENT_SIZE or xxh3_64_intdigest(entry[: _SEGMENT.size]) != _CHECK.unpack_from(
+            entry, _SEGMENT.size
+        )[0]:
+            raise self.corrupt(at, "a segment's entry fails its checksum")
+        found = Segment(*_SEGMENT.unpack_from(entry))
+        if found.offset < _HEAD.size or found.offset + found.size > self._footer or found.partition >= self.partitions:
+            raise self.corrupt(at, "a segment lies outside the file")
+        return found
 
-    def blocks(self, partition: int) -> Iterator[bytes]:
-        """The partition's blocks, decompressed and checked, one at a time.
+    def segments(self, partition: int) -> list[Segment]:
+        """The runs of a partition, in the order they were written."""
+        low, high = 0, self.segment_count
+        while low < high:
+            middle = (low + high) // 2
+            if self.segment(middle).partition < partition:
+                low = middle + 1
+            else:
+                high = middle
+        found = []
+        while low < self.segment_count and (segment := self.segment(low)).partition == partition:
+            found.append(segment)
+            low += 1
+        return found
 
-        The file is open only while the iterator is in use.
-        """
-        at, size, _, raw_bytes = self.segments[partition]
-        if not size:
-            return
-        end = at + size
-        with reading(self.path), open(self.path, "rb", buffering=_READ_BUFFER) as file:
-            file.seek(at)
-            while at < end:
-                block, taken = self._read_block(file, at, end)
-                at += taken
-                raw_bytes -= len(block)
-                yield block
-        if raw_bytes:
-            raise self._corrupt(end, "the segment's size is not the sum of its blocks'")
+    def blocks(self, segment: Segment) -> Iterator[bytes]:
+        """A segment's blocks, decompressed and checked, one at a time."""
+        at, end, left = segment.offset, segment.offset + segment.size, segment.raw_bytes
+        head = self._read(at, min(_BLOCK_HEAD, end - at))
+        while at < end:
+            if len(head) < _BLOCK_HEAD:
+                raise self.corrupt(at, "the segment ends inside a block")
+            raw_size, stored_size = self._check_sizes(head, at, end, segment.block_max)
+            body = at + _BLOCK_HEAD
+            # With the block, the head of the next one: a call less for each.
+            data = self._read(body, min(stored_size + _BLOCK_HEAD, end - body))
+            if len(data) < stored_size:
+                raise self.corrupt(at, "the file ends inside a block")
+            block = self._unpack(head, data[:stored_size], raw_size, at)
+            head, at, left = data[stored_size:], body + stored_size, left - raw_size
+            del data
+            yield block
+        if left:
+            raise self.corrupt(end, "the segment's size is not the sum of its blocks'")
 
-    def _read_block(self, file: BinaryIO, at: int, end: int) -> tuple[bytes, int]:
-        head = file.read(_BLOCK_HEAD)
-        if len(head) < _BLOCK_HEAD or end - at < _BLOCK_HEAD:
-            raise self._corrupt(at, "the file ends inside a block")
+    def _read(self, at: int, size: int) -> bytes:
+        with reading(self.path):
+            data = os.pread(self._fd, size, at)
+            while len(data) < size:  # more than the system reads at once, or the file became shorter
+                more = os.pread(self._fd, size - len(data), at + len(data))
+                if not more:
+                    break
+                data += more
+        return data
+
+    def _check_sizes(self, head: bytes, at: int, end: int, block_max: int) -> tuple[int, int]:
         raw_size, stored_size = _SIZES.unpack_from(head)
         if stored_size > end - at - _BLOCK_HEAD or stored_size > raw_size:
-            raise self._corrupt(at, "a block is larger than its segment")
-        if raw_size > stored_size * _LZ4_RATIO_MAX or (raw_size > stored_size and raw_size > _LZ4_INPUT_MAX):
-            raise self._corrupt(at, "a block promises more than it can hold")
-        stored = file.read(stored_size)
-        if len(stored) < stored_size:
-            raise self._corrupt(at, "the file ends inside a block")
+            raise self.corrupt(at, "a block is larger than its segment")
+        compressed = stored_size < raw_size
+        if raw_size > block_max or (compressed and raw_size > min(stored_size * _LZ4_RATIO_MAX, LZ4_RAW_MAX)):
+            raise self.corrupt(at, "a block promises more than it can hold")
+        return raw_size, stored_size
+
+    def _unpack(self, head: bytes, stored: bytes, raw_size: int, at: int) -> bytes:
         check = xxh3_64(head[: _SIZES.size])
         check.update(stored)
         if check.intdigest() != _CHECK.unpack_from(head, _SIZES.size)[0]:
-            raise self._corrupt(at, "a block fails its checksum")
-        if stored_size < raw_size:
-            try:
-                stored = lz4.block.decompress(stored, uncompressed_size=raw_size)
-            except lz4.block.LZ4BlockError as error:
-                raise self._corrupt(at, f"a block does not decompress ({error})") from error
-            if len(stored) != raw_size:
-                raise self._corrupt(at, "a block decompresses to another size")
-        return stored, _BLOCK_HEAD + stored_size
+            raise self.corrupt(at, "a block fails its checksum")
+        if len(stored) == raw_size:
+            return stored
+        try:
+            block: bytes = lz4.block.decompress(stored, uncompressed_size=raw_size)
+        except lz4.block.LZ4BlockError as error:
+            raise self.corrupt(at, f"a block does not decompress ({error})") from error
+        if len(block) != raw_size:
+            raise self.corrupt(at, "a block decompresses to another size")
+        return block

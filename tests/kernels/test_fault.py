@@ -14,7 +14,8 @@ import threading
 import pytest
 
 from mrcore.kernels import cpu
-from mrcore.kernels.table import CountTable, TruncatedError
+from mrcore.kernels.fault import TruncatedError
+from mrcore.kernels.table import CountTable
 
 PAGE = mmap.PAGESIZE
 

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from mrcore.errors import InputError
-from mrcore.kernels.table import CountTable, TruncatedError
+from mrcore.kernels.fault import TruncatedError
+from mrcore.kernels.table import CountTable
 from mrcore.storage.mapped import MAP_MIN, open_bytes, open_input, sample
 
 
