@@ -6,6 +6,10 @@
  *
  * LEB128 is DWARF 5's unsigned form (section 7.6): seven bits a byte, the lowest first, the
  * top bit set on all but the last; at most ten bytes, and no more than 64 bits.
+ *
+ * Where values are byte strings, a block holds bytes records instead:
+ *
+ *   bytes record := length key length value
  */
 #ifndef MR_RECORD_H
 #define MR_RECORD_H
@@ -65,6 +69,24 @@ static inline const uint8_t *mr_record_decode(const uint8_t *in, const uint8_t *
     if (in)
         *value = mr_unzigzag(coded);
     return in;
+}
+
+/* Decodes the bytes record at `in`; *key and *value point into the input. Byte after it, or NULL. */
+static inline const uint8_t *mr_record_decode_bytes(const uint8_t *in, const uint8_t *end, const uint8_t **key,
+                                                    size_t *key_len, const uint8_t **value, size_t *value_len)
+{
+    uint64_t size;
+    in = mr_varint_get(in, end, &size);
+    if (!in || size > (uint64_t)(end - in))
+        return 0;
+    *key = in;
+    *key_len = (size_t)size;
+    in = mr_varint_get(in + size, end, &size);
+    if (!in || size > (uint64_t)(end - in))
+        return 0;
+    *value = in;
+    *value_len = (size_t)size;
+    return in + size;
 }
 
 #endif
