@@ -12,6 +12,7 @@ Paths are escaped (:func:`escape_path`), so TAB, comma and LF in a line are its 
 hold a colon, and with counts the last colon of a file is the one before its count.
 """
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.number cimport PyNumber_Index
 from libc.string cimport memset
 
 from mrcore.errors import CorruptionError, MrcoreError, shown
@@ -56,6 +57,7 @@ def encode(list postings not None):
     Raises:
         ValueError: there are no pairs, ids do not ascend, or a count is below 1.
         OverflowError: an id is not in 32 bits, or a count past int64.
+        TypeError: an id or count is no integer.
     """
     cdef bytearray out = bytearray(_c.MR_POSTINGS_ONE_MAX * (len(postings) + 1))
     cdef uint8_t[::1] room = out
@@ -65,7 +67,9 @@ def encode(list postings not None):
     if not postings:
         raise ValueError("a group has at least one posting")
     at = _c.mr_varint_put(at, len(postings))
-    for document, count in postings:
+    for given, how_often in postings:
+        # PyNumber_Index: a C integer would take 1.5 and silently make it 1.
+        document, count = PyNumber_Index(given), PyNumber_Index(how_often)
         if document <= before:
             raise ValueError(f"document {document} does not come after document {before}")
         if count < 1:
