@@ -9,6 +9,10 @@
  *
  * LEB128 is DWARF 5's unsigned form (section 7.6): seven bits a byte, the lowest first, the
  * top bit set on all but the last; at most ten bytes, and no more than 64 bits.
+ *
+ * Where values are byte strings, a block holds bytes records instead:
+ *
+ *   bytes record := length key length value
  */
 #ifndef MR_RECORD_H
 #define MR_RECORD_H

@@ -94,6 +94,7 @@ cdef extern from "mr_record.h" nogil:
     ctypedef enum mr_value_kind:
         MR_VALUE_SUM
         MR_VALUE_POSTING
+    uint8_t *mr_varint_put(uint8_t *out, uint64_t value)
     mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                size_t *written, size_t *want)
     mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
@@ -168,6 +169,31 @@ cdef extern from "mr_merge.h" nogil:
     void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
     size_t mr_merge_pending(const mr_merge *merge)
     mr_status mr_merge_run(mr_merge *merge, uint64_t records)
+
+cdef extern from "mr_postings.h" nogil:
+    const int MR_POSTINGS_ONE_MAX
+    const int MR_POSTINGS_HEAD
+    const int MR_POSTINGS_SPARE
+    ctypedef enum mr_postings_fault:
+        MR_POSTINGS_SOUND
+    ctypedef struct mr_postings_cursor:
+        uint64_t left
+        uint64_t document
+        int64_t count
+        mr_postings_fault fault
+    ctypedef struct mr_postings_text:
+        const uint8_t *paths
+        const uint64_t *offset
+        uint64_t documents
+        int with_counts
+        size_t at
+        size_t key_at
+        size_t key_len
+        mr_postings_cursor cursor
+    const uint8_t *mr_postings_next(mr_postings_cursor *cursor, const uint8_t *next, const uint8_t *end)
+    mr_status mr_postings_pack(const uint8_t *value, size_t size, uint8_t *out, size_t *out_size)
+    mr_status mr_postings_format(mr_postings_text *text, const uint8_t *block, size_t size, uint8_t *out, size_t room,
+                                 size_t *written)
 
 cdef extern from "mr_fault.h" nogil:
     int mr_fault_install()

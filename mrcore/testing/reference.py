@@ -105,3 +105,53 @@ def merge(runs: list[list[tuple[bytes, int]]]) -> list[tuple[bytes, int]]:
 def encode_lines(pairs: Iterable[tuple[bytes, int]]) -> bytes:
     """Pairs as text: key TAB value LF."""
     return b"".join(b"%s\t%d\n" % pair for pair in pairs)
+
+
+def decode_varints(value: bytes) -> list[int]:
+    """The LEB128 numbers that fill ``value``; ``ValueError`` when the last is cut off or one leaves 64 bits."""
+    numbers, at = [], 0
+    while at < len(value):
+        size = next((i + 1 for i, byte in enumerate(value[at:at + 10]) if byte < 0x80), 0)
+        numbers.append(sum((byte & 0x7F) << 7 * i for i, byte in enumerate(value[at:at + size])))
+        if not size or numbers[-1] >= 2**64:
+            raise ValueError(f"no number at byte {at}")
+        at += size
+    return numbers
+
+
+def encode_postings(pairs: list[tuple[int, int]]) -> bytes:
+    """One group of (document, count) pairs, in the form of ``csrc/mr_postings.h``."""
+    deltas = [document - before for (document, _), (before, _) in zip(pairs, [(0, 0), *pairs], strict=False)]
+    numbers = [len(pairs), *itertools.chain(*zip(deltas, (count for _, count in pairs), strict=True))]
+    return b"".join(map(encode_varint, numbers))
+
+
+def decode_postings(value: bytes) -> list[tuple[int, int]]:
+    """The (document, count) pairs of joined groups, counts of one document added.
+
+    ``ValueError`` when the value does not parse, ``OverflowError`` when a sum leaves int64.
+    """
+    numbers, pairs, document = iter(decode_varints(value)), collections.Counter[int](), 0
+    for size in numbers:
+        for index in range(size):
+            delta, count = next(numbers, -1), next(numbers, 0)
+            before, document = document, delta if index == 0 else document + delta
+            if delta < (index > 0) or document < before or document >= 2**32 or not 1 <= count < 2**63:
+                raise ValueError(f"no posting after document {before}")
+            pairs[document] += count
+            if pairs[document] >= 2**63:
+                raise OverflowError(document)
+        if size == 0:
+            raise ValueError("a group without postings")
+    if not pairs:
+        raise ValueError("a value without a group")
+    return sorted(pairs.items())
+
+
+def postings(records: Iterable[tuple[bytes, bytes]], paths: list[bytes], counts: bool) -> bytes:
+    """Text lines of (word, value) records, paths as they are; ``IndexError`` for a document without a path."""
+    lines = []
+    for word, value in records:
+        files = [paths[d] + (b":%d" % count if counts else b"") for d, count in decode_postings(value)]
+        lines.append(b"%s\t%s\n" % (word, b",".join(files)))
+    return b"".join(lines)
