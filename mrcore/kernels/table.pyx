@@ -51,6 +51,17 @@ cdef _c.mr_status run_skip(void *context) noexcept nogil:
     return _c.MR_OK
 
 
+cdef int guard_install() noexcept:
+    """Arms :func:`guard_call`; 0, or an errno."""
+    return _c.mr_fault_install()
+
+
+cdef _c.mr_status guard_call(_c.mr_status (*kernel)(void *) noexcept nogil, void *context, const void *base,
+                             size_t size) noexcept nogil:
+    """``mr_fault_call`` for other kernels: one handler a process, for two copies would pass SIGBUS to and fro."""
+    return _c.mr_fault_call(kernel, context, base, size)
+
+
 class TruncatedError(Exception):
     """Mapped text vanished while it was read: its file was truncated. The table holds nonsense."""
 
