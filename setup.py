@@ -31,6 +31,7 @@ KERNELS = {
     "sort": ["mr_sort"],
     "table": [*CPU, "mr_hash", "mr_table", "mr_table_drain", "mr_sort", "mr_record", "mr_fault"],
     "tokenize": CPU,
+    "unicode": ["mr_unicode", "mr_unicode_tables"],
 }
 
 setup(
