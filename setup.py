@@ -34,6 +34,7 @@ KERNELS = {
     "sort": ["mr_sort"],
     "table": [*CPU, "mr_hash", "mr_table", "mr_table_walk"],
     "tokenize": CPU,
+    "unicode": ["mr_unicode", "mr_unicode_tables"],
 }
 
 setup(

@@ -203,6 +203,12 @@ cdef extern from "mr_shared.h" nogil:
     int64_t mr_shared_add(int64_t *counter, int64_t delta)
     void mr_shared_max(int64_t *counter, int64_t value)
 
+cdef extern from "mr_unicode.h" nogil:
+    int mr_unicode_is_token(uint32_t point)
+    uint32_t mr_unicode_fold(uint32_t point)
+    mr_status mr_unicode_expand(const uint8_t *text, size_t size, int final, int fold, int mark_lines, uint8_t *out,
+                                size_t room, size_t *consumed, size_t *written, size_t *want)
+
 cdef extern from "sys/mman.h" nogil:
     const int PROT_READ
     const int PROT_WRITE

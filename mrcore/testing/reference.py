@@ -7,6 +7,7 @@ import heapq
 import itertools
 import operator
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -155,3 +156,28 @@ def postings(records: Iterable[tuple[bytes, bytes]], paths: list[bytes], counts:
         files = [paths[d] + (b":%d" % count if counts else b"") for d, count in decode_postings(value)]
         lines.append(b"%s\t%s\n" % (word, b",".join(files)))
     return b"".join(lines)
+
+
+# The simple foldings of code points whose full folding is longer and that have no lower case.
+SIMPLE_FOLDINGS = {"\u1fd3": "\u0390", "\u1fe3": "\u03b0", "\ufb05": "\ufb06"}
+
+
+def simple_fold(char: str) -> str:
+    """Simple case folding of one character, for those that this Python's Unicode version knows."""
+    full, lower = char.casefold(), SIMPLE_FOLDINGS.get(char, char.lower())
+    return next((folded for folded in (full, lower) if len(folded) == 1), char)
+
+
+def unicode(data: bytes, fold: bool = False, mark_lines: bool = False) -> bytes:
+    """Each token of ``data`` and, if asked, each of its LF, followed by LF.
+
+    Letters, marks and numbers are those of ``unicodedata.unidata_version``.
+    """
+    lines: list[str] = []
+    # What is not UTF-8 becomes U+FFFD, a symbol.
+    for inside, run in itertools.groupby(data.decode(errors="replace"), lambda c: unicodedata.category(c)[0] in "LMN"):
+        if inside:
+            lines.append("".join(map(simple_fold if fold else str, run)))
+        elif mark_lines:
+            lines += [""] * list(run).count("\n")
+    return "".join(line + "\n" for line in lines).encode()

@@ -10,6 +10,7 @@ int main(void)
         {"cpu", check_cpu},   {"hash", check_hash},   {"tokenize", check_tokenize}, {"fault", check_fault},
         {"sort", check_sort}, {"table", check_table}, {"record", check_record},     {"merge", check_merge},
         {"postings", check_postings},
+        {"unicode", check_unicode},
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         checks[i].run();

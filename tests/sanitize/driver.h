@@ -83,5 +83,6 @@ void check_table(void);
 void check_record(void);
 void check_merge(void);
 void check_postings(void);
+void check_unicode(void);
 
 #endif
