@@ -6,7 +6,8 @@
 /* Occupied slots at most. At one half probes are 5 % cheaper and the memory is twice as much. */
 #define LOAD_PERCENT 66
 
-#define BLOCK_TOKENS_MAX (MR_TOKEN_BLOCK / 2 + 1)
+#define BLOCK_TOKENS_MAX MR_TOKEN_BLOCK           /* empty lines, one a byte                */
+#define BLOCK_LONGER_MAX (MR_TOKEN_BLOCK / 9 + 1) /* eight bytes or more, and a separator   */
 
 typedef struct {
     const uint8_t *text;
@@ -160,9 +161,9 @@ static void count_long(mr_table *table, const long_token *token)
 
 typedef struct {
     uint64_t word[BLOCK_TOKENS_MAX + 1], hash[BLOCK_TOKENS_MAX + 1];
-    uint64_t first[BLOCK_TOKENS_MAX + 1], second[BLOCK_TOKENS_MAX + 1];
+    uint64_t first[BLOCK_LONGER_MAX + 1], second[BLOCK_LONGER_MAX + 1];
     long_token tail[MR_TOKEN_BLOCK / 16 + 2];
-    uint16_t longer[BLOCK_TOKENS_MAX + 1];
+    uint16_t longer[BLOCK_LONGER_MAX + 1];
 } queues;
 
 static void feed_long(mr_table *table, long_token *tokens, size_t n, int lower)

@@ -24,6 +24,7 @@ cdef extern from "mr_tokenize.h" nogil:
     ctypedef enum mr_tokenizer:
         MR_TOKENIZER_WHITESPACE
         MR_TOKENIZER_ASCII
+        MR_TOKENIZER_LINES
     ctypedef struct mr_token_block:
         uint32_t inside
         uint32_t starts

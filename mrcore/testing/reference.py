@@ -27,7 +27,8 @@ def partition(key: Buffer, reducers: int) -> int:
 def tokenize(data: bytes, tokenizer: str, lower: bool = False) -> list[bytes]:
     """The tokens of ``data`` in order, ASCII letters in lower case if asked; ``KeyError`` for an unknown tokenizer."""
     split: dict[str, Callable[[bytes], list[bytes]]] = {
-        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall}
+        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall,
+        "lines": lambda text: text.removesuffix(b"\n").split(b"\n") if text else []}
     return split[tokenizer](data.lower() if lower else data)
 
 
