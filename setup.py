@@ -27,6 +27,7 @@ KERNELS = {
     "hash": ["mr_hash"],
     "memory": [],
     "merge": ["mr_merge"],
+    "ngrams": [*CPU, "mr_ngrams", "mr_fault"],
     "process": [],
     "sort": ["mr_sort"],
     "table": [*CPU, "mr_hash", "mr_table", "mr_table_drain", "mr_sort", "mr_record", "mr_fault"],

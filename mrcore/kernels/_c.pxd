@@ -115,6 +115,16 @@ cdef extern from "mr_merge.h" nogil:
     void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
     mr_status mr_merge_run(mr_merge *merge, uint64_t records)
 
+cdef extern from "mr_ngrams.h" nogil:
+    const int MR_NGRAMS_MAX
+    ctypedef struct mr_ngrams_rule:
+        uint32_t n_min
+        uint32_t n_max
+        uint32_t newlines_break
+    mr_status mr_ngrams_expand(mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final, int lower,
+                               const mr_ngrams_rule *rule, uint8_t *out, size_t room, size_t *consumed,
+                               size_t *written, size_t *want)
+
 cdef extern from "mr_fault.h" nogil:
     int mr_fault_install()
     mr_status mr_fault_call(mr_status (*kernel)(void *) noexcept nogil, void *context, const void *base, size_t size)

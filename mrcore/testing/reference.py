@@ -106,3 +106,19 @@ def merge(runs: list[list[tuple[bytes, int]]]) -> list[tuple[bytes, int]]:
 def encode_lines(pairs: Iterable[tuple[bytes, int]]) -> bytes:
     """Pairs as text: key TAB value LF."""
     return b"".join(b"%s\t%d\n" % pair for pair in pairs)
+
+
+def ngrams(
+    data: bytes, tokenizer: str, n_min: int, n_max: int, lower: bool = False, newlines_break: int = 1
+) -> list[bytes]:
+    """The n-grams of each line by first token, shortest first; ``newlines_break`` LF between two tokens end a line."""
+    pattern = {"whitespace": rb"[^\t\n\v\f\r ]+", "ascii": rb"[A-Za-z0-9_]+", "lines": rb"[^\n]+"}[tokenizer]
+    lines: list[list[bytes]] = [[]]
+    end = 0
+    for found in re.finditer(pattern, data):
+        if newlines_break and data.count(b"\n", end, found.start()) >= newlines_break:
+            lines.append([])
+        lines[-1].append(found[0].lower() if lower else found[0])
+        end = found.end()
+    return [b" ".join(line[head:head + n])
+            for line in lines for head in range(len(line)) for n in range(n_min, n_max + 1) if head + n <= len(line)]
