@@ -28,6 +28,7 @@ KERNELS = {
     "hash": ["mr_hash"],
     "memory": [],
     "merge": ["mr_merge"],
+    "ngrams": [*CPU, "mr_ngrams"],
     "postings": ["mr_postings"],
     "process": [],
     "radix": [*CPU, "mr_hash", "mr_radix", "mr_table_walk", "mr_sort", "mr_record"],

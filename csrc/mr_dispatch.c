@@ -1,18 +1,18 @@
 #include "mr_dispatch.h"
 
 static const mr_dispatch scalar = {
-    .tokenize = {mr_tokenize_whitespace_scalar, mr_tokenize_ascii_scalar},
+    .tokenize = {mr_tokenize_whitespace_scalar, mr_tokenize_ascii_scalar, mr_tokenize_lines_scalar},
 };
 #if defined(__aarch64__)
 static const mr_dispatch neon = {
-    .tokenize = {mr_tokenize_whitespace_neon, mr_tokenize_ascii_neon},
+    .tokenize = {mr_tokenize_whitespace_neon, mr_tokenize_ascii_neon, mr_tokenize_lines_neon},
 };
 #elif defined(__x86_64__)
 static const mr_dispatch avx2 = {
-    .tokenize = {mr_tokenize_whitespace_avx2, mr_tokenize_ascii_avx2},
+    .tokenize = {mr_tokenize_whitespace_avx2, mr_tokenize_ascii_avx2, mr_tokenize_lines_avx2},
 };
 static const mr_dispatch avx512 = {
-    .tokenize = {mr_tokenize_whitespace_avx512, mr_tokenize_ascii_avx512},
+    .tokenize = {mr_tokenize_whitespace_avx512, mr_tokenize_ascii_avx512, mr_tokenize_lines_avx512},
 };
 #endif
 

@@ -1,6 +1,7 @@
 #include "mr_table.h"
 
 #include "mr_hash.h"
+#include "mr_lower.h"
 
 #define PREFETCH(address) __builtin_prefetch((address), 1)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -8,7 +9,8 @@
 /* Occupied slots at most. At one half probes are 5 % cheaper and the memory is twice as much. */
 #define LOAD_PERCENT 66
 
-#define BLOCK_TOKENS_MAX (MR_TOKEN_BLOCK / 2 + 1)
+#define BLOCK_TOKENS_MAX MR_TOKEN_BLOCK           /* empty lines, one a byte                */
+#define BLOCK_LONGER_MAX (MR_TOKEN_BLOCK / 9 + 1) /* eight bytes or more, and a separator   */
 
 typedef struct {
     const uint8_t *text;
@@ -34,17 +36,6 @@ ALWAYS_INLINE uint64_t hash_short(uint64_t word) { return fold(word ^ 0x9E3779B9
 ALWAYS_INLINE uint64_t hash_middle(uint64_t first, uint64_t second)
 {
     return fold(first ^ 0xA0761D6478BD642Full, second ^ 0xE7037ED1A0B428DBull);
-}
-
-/* Folds A-Z of eight bytes at once: bytes of 0x80 and more are left alone. */
-ALWAYS_INLINE uint64_t lower8(uint64_t bytes)
-{
-    const uint64_t ones = 0x0101010101010101ull;
-    uint64_t seven = bytes & (ones * 0x7F);
-    uint64_t from_a = seven + ones * (0x80 - 'A');
-    uint64_t past_z = seven + ones * (0x80 - 'Z' - 1);
-    uint64_t upper = (from_a ^ past_z) & ~bytes & (ones * 0x80);
-    return bytes | upper >> 2;
 }
 
 ALWAYS_INLINE uint64_t to_big_endian(uint64_t bytes)
@@ -162,9 +153,9 @@ static void count_long(mr_table *table, const long_token *token)
 
 typedef struct {
     uint64_t word[BLOCK_TOKENS_MAX + 1], hash[BLOCK_TOKENS_MAX + 1];
-    uint64_t first[BLOCK_TOKENS_MAX + 1], second[BLOCK_TOKENS_MAX + 1];
+    uint64_t first[BLOCK_LONGER_MAX + 1], second[BLOCK_LONGER_MAX + 1];
     long_token tail[MR_TOKEN_BLOCK / 16 + 2];
-    uint16_t longer[BLOCK_TOKENS_MAX + 1];
+    uint16_t longer[BLOCK_LONGER_MAX + 1];
 } queues;
 
 static void feed_long(mr_table *table, long_token *tokens, size_t n, int lower)
@@ -209,7 +200,7 @@ ALWAYS_INLINE void feed_tokens(mr_table *table, queues *q, const uint8_t *text, 
         size_t len = (size_t)end[i] - start[i];
         uint64_t bytes = load(text + start[i], limit, safe);
         if (lower)
-            bytes = lower8(bytes);
+            bytes = mr_lower8(bytes);
         size_t kept = len < MR_WORD_BYTES ? len : MR_WORD_BYTES;
         uint64_t word = mr_word_short(to_big_endian(bytes), kept);
         uint64_t hash = hash_short(word);
@@ -236,8 +227,8 @@ ALWAYS_INLINE void feed_tokens(mr_table *table, queues *q, const uint8_t *text, 
         if (!safe || len > 8) /* two shifts: one by 64 would be undefined for a length of 8 */
             second = load(token + 8, limit, safe) & (~(uint64_t)0 >> (8 * (15 - len)) >> 8);
         if (lower) {
-            first = lower8(first);
-            second = lower8(second);
+            first = mr_lower8(first);
+            second = mr_lower8(second);
         }
         second |= (uint64_t)len << 56;
         uint64_t hash = hash_middle(first, second);

@@ -53,7 +53,7 @@ typedef struct {
     uint64_t tokens;    /* counted since the table was cleared                       */
 } mr_table;
 
-#define MR_TABLE_BITS_MIN 12 /* a part holds at least one block's tokens under its load limit */
+#define MR_TABLE_BITS_MIN 13 /* a part holds at least one block's tokens under its load limit */
 
 static inline size_t mr_table_slot_size(mr_table_part part)
 {

@@ -27,6 +27,8 @@ MR_INLINE uint64_t word_ascii(uint64_t word)
     return (letter | between(low, '0', '9') | underscore) & ~word;
 }
 
+MR_INLINE uint64_t word_lines(uint64_t word) { return at_least((word & ~TOP) ^ EACH('\n'), 1) | word; }
+
 MR_INLINE uint64_t load_word(const uint8_t *from)
 {
     uint64_t word;
@@ -57,6 +59,14 @@ MR_INLINE uint64_t mask_ascii(const uint8_t *lane)
     return mask;
 }
 
+MR_INLINE uint64_t mask_lines(const uint8_t *lane)
+{
+    uint64_t mask = 0;
+    for (int i = 0; i < MR_LANE; i += 8)
+        mask |= gather_top(word_lines(load_word(lane + i))) << i;
+    return mask;
+}
+
 /* The baseline has no instruction that counts bits, so this loop counts as it goes. */
 MR_INLINE uint32_t write_indices(uint16_t *out, uint64_t bits, uint32_t base)
 {
@@ -68,18 +78,25 @@ MR_INLINE uint32_t write_indices(uint16_t *out, uint64_t bits, uint32_t base)
 
 void mr_tokenize_whitespace_scalar(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_whitespace, write_indices);
+    lanes_scan(text, len, block, mask_whitespace, write_indices, 0);
 }
 
 void mr_tokenize_ascii_scalar(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_ascii, write_indices);
+    lanes_scan(text, len, block, mask_ascii, write_indices, 0);
+}
+
+void mr_tokenize_lines_scalar(const uint8_t *text, size_t len, mr_token_block *block)
+{
+    lanes_scan(text, len, block, mask_lines, write_indices, 1);
 }
 
 int mr_tokenize_is_token(mr_tokenizer tokenizer, uint8_t byte)
 {
     if (tokenizer == MR_TOKENIZER_WHITESPACE)
         return !(byte == ' ' || (byte >= '\t' && byte <= '\r'));
+    if (tokenizer == MR_TOKENIZER_LINES)
+        return byte != '\n';
     uint8_t folded = byte | 0x20;
     return (folded >= 'a' && folded <= 'z') || (byte >= '0' && byte <= '9') || byte == '_';
 }

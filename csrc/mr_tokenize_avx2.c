@@ -48,6 +48,14 @@ MR_INLINE uint64_t mask_ascii(const uint8_t *lane)
     return ~lane_join(not_ascii(low), not_ascii(high));
 }
 
+MR_INLINE uint64_t mask_lines(const uint8_t *lane)
+{
+    const __m256i newline = _mm256_set1_epi8('\n');
+    __m256i low = _mm256_loadu_si256((const __m256i *)lane);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(lane + 32));
+    return ~lane_join(_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline));
+}
+
 MR_INLINE uint64_t write_eight(uint16_t *out, uint64_t bits, uint32_t base)
 {
     for (int i = 0; i < 8; i++, bits = _blsr_u64(bits))
@@ -69,14 +77,28 @@ MR_INLINE uint32_t write_indices(uint16_t *out, uint64_t bits, uint32_t base)
     return count;
 }
 
+/* Lines are longer than words, or many of them are empty. */
+MR_INLINE uint32_t write_indices_all(uint16_t *out, uint64_t bits, uint32_t base)
+{
+    uint32_t count = (uint32_t)_mm_popcnt_u64(bits);
+    for (uint32_t written = 0; written < count; written += 8)
+        bits = write_eight(out + written, bits, base);
+    return count;
+}
+
 MR_TARGET void mr_tokenize_whitespace_avx2(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_whitespace, write_indices);
+    lanes_scan(text, len, block, mask_whitespace, write_indices, 0);
 }
 
 MR_TARGET void mr_tokenize_ascii_avx2(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_ascii, write_indices);
+    lanes_scan(text, len, block, mask_ascii, write_indices, 0);
+}
+
+MR_TARGET void mr_tokenize_lines_avx2(const uint8_t *text, size_t len, mr_token_block *block)
+{
+    lanes_scan(text, len, block, mask_lines, write_indices_all, 1);
 }
 #else
 typedef int mr_tokenize_avx2_empty; /* ISO C wants one declaration in a file */

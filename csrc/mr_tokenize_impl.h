@@ -19,37 +19,41 @@
 /* Bit i is set when lane[i] is a token byte; reads 64 bytes. */
 typedef uint64_t (*lane_mask_fn)(const uint8_t *lane);
 
-/* Writes base + i for every set bit i, ascending, and returns how many. Two borders of
- * one kind are never adjacent, so bits has 32 set at most: up to 32 entries are written,
- * whatever the number returned, which MR_TOKEN_SLACK makes room for. */
+/* Writes base + i for every set bit i, ascending, and returns how many. Two borders of one
+ * kind are adjacent only where there are empty lines, so a variant may have two of these: one
+ * for 32 set bits at most, one for 64. That many entries may be written, whatever the number
+ * returned, which MR_TOKEN_SLACK makes room for. */
 typedef uint32_t (*lane_write_fn)(uint16_t *out, uint64_t bits, uint32_t base);
 
-/* A token's first byte is a token byte after a separator, the byte after its last is a
- * separator after a token byte: both are borders, and the mask tells them apart. */
-MR_INLINE void lanes_scan(const uint8_t *text, size_t len, mr_token_block *into, lane_mask_fn mask, lane_write_fn write)
+/* A run's first byte is a token byte after a separator, the byte after its last is a
+ * separator after a token byte. With `empty` tokens every byte after a separator is a first
+ * one, and every separator ends a token: then write must take 64 bits. */
+MR_INLINE void lanes_scan(const uint8_t *text, size_t len, mr_token_block *into, lane_mask_fn mask, lane_write_fn write,
+                          int empty)
 {
+    const uint64_t any = empty ? ~(uint64_t)0 : 0;
     /* The counters live in registers: a store through `into` would reload them. */
     size_t at = 0;
     uint32_t starts = 0, ends = 0;
     uint64_t inside = into->inside & 1;
     for (; len - at >= MR_LANE; at += MR_LANE) {
         uint64_t token = mask(text + at);
-        uint64_t border = token ^ (token << 1 | inside);
-        starts += write(into->start + starts, border & token, (uint32_t)at);
-        ends += write(into->end + ends, border & ~token, (uint32_t)at);
+        uint64_t before = token << 1 | inside;
+        starts += write(into->start + starts, ~before & (token | any), (uint32_t)at);
+        ends += write(into->end + ends, ~token & (before | any), (uint32_t)at);
         inside = token >> 63;
     }
     if (at < len) {
         /* The page after the text may not exist, so the rest is scanned as a padded copy;
-         * the padding (a separator of every tokenizer) may not end a token. */
+         * the padding has no borders. */
         size_t rest = len - at;
         uint8_t lane[MR_LANE];
         memset(lane, ' ', sizeof lane);
         memcpy(lane, text + at, rest);
-        uint64_t token = mask(lane);
-        uint64_t border = (token ^ (token << 1 | inside)) & (((uint64_t)1 << rest) - 1);
-        starts += write(into->start + starts, border & token, (uint32_t)at);
-        ends += write(into->end + ends, border & ~token, (uint32_t)at);
+        uint64_t token = mask(lane), real = ((uint64_t)1 << rest) - 1;
+        uint64_t before = token << 1 | inside;
+        starts += write(into->start + starts, ~before & (token | any) & real, (uint32_t)at);
+        ends += write(into->end + ends, ~token & (before | any) & real, (uint32_t)at);
         inside = token >> (rest - 1) & 1;
     }
     into->inside = (uint32_t)inside;

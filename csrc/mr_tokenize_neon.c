@@ -46,6 +46,13 @@ MR_INLINE uint64_t mask_ascii(const uint8_t *lane)
                      tokens_ascii(vld1q_u8(lane + 32)), tokens_ascii(vld1q_u8(lane + 48)));
 }
 
+MR_INLINE uint64_t mask_lines(const uint8_t *lane)
+{
+    const uint8x16_t newline = vdupq_n_u8('\n');
+    return ~lane_join(vceqq_u8(vld1q_u8(lane), newline), vceqq_u8(vld1q_u8(lane + 16), newline),
+                      vceqq_u8(vld1q_u8(lane + 32), newline), vceqq_u8(vld1q_u8(lane + 48), newline));
+}
+
 MR_INLINE uint64_t write_eight(uint16_t *out, uint64_t bits, uint32_t base)
 {
     for (int i = 0; i < 8; i++, bits &= bits - 1) /* the top bit: CTZ of 0 is undefined in C */
@@ -66,14 +73,27 @@ MR_INLINE uint32_t write_indices(uint16_t *out, uint64_t bits, uint32_t base)
     return count;
 }
 
+MR_INLINE uint32_t write_indices_all(uint16_t *out, uint64_t bits, uint32_t base)
+{
+    uint32_t count = (uint32_t)__builtin_popcountll(bits);
+    for (uint32_t written = 0; written < count; written += 8)
+        bits = write_eight(out + written, bits, base);
+    return count;
+}
+
 void mr_tokenize_whitespace_neon(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_whitespace, write_indices);
+    lanes_scan(text, len, block, mask_whitespace, write_indices, 0);
 }
 
 void mr_tokenize_ascii_neon(const uint8_t *text, size_t len, mr_token_block *block)
 {
-    lanes_scan(text, len, block, mask_ascii, write_indices);
+    lanes_scan(text, len, block, mask_ascii, write_indices, 0);
+}
+
+void mr_tokenize_lines_neon(const uint8_t *text, size_t len, mr_token_block *block)
+{
+    lanes_scan(text, len, block, mask_lines, write_indices_all, 1);
 }
 #else
 typedef int mr_tokenize_neon_empty; /* ISO C wants one declaration in a file */

@@ -13,6 +13,7 @@ import xxhash
 
 from mrcore.kernels import cpu
 from mrcore.kernels.table import CountTable
+from mrcore.kernels.tokenize import TOKENIZERS
 
 TEXT_BYTES = 8 << 20
 VOCABULARY = 30_000
@@ -48,7 +49,7 @@ def digest_of(table: CountTable) -> str:
 
 @pytest.mark.parametrize("level", cpu.available())
 @pytest.mark.parametrize("lower", [False, True], ids=["cased", "lower"])
-@pytest.mark.parametrize("tokenizer", ["whitespace", "ascii"])
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_feed(benchmark, text: bytes, tokenizer: str, lower: bool, level: str) -> None:
     benchmark.group = f"feed {tokenizer}{' lower' if lower else ''}"
     table = CountTable(tokenizer, lower)

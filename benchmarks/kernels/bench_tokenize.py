@@ -14,6 +14,7 @@ from mrcore.kernels import cpu, tokenize
 
 TEXT_BYTES_MAX = 64 << 20
 SYNTHETIC_BYTES = 16 << 20
+WORDS_A_LINE = 10
 SPANS_BYTES = 1 << 20  # spans() makes two integers and a tuple for each token
 
 
@@ -24,7 +25,8 @@ def text() -> bytes:
             return file.read(TEXT_BYTES_MAX)
     draw = random.Random(2019)
     words = [bytes(draw.choices(b"etaoinshrdlu", k=1 + min(rank, draw.randrange(12)))) for rank in range(1000)]
-    page = b" ".join(words[int(1000 ** draw.random()) - 1] for _ in range(1 << 16)) + b"\n"
+    drawn = [words[int(1000 ** draw.random()) - 1] for _ in range(1 << 16)]
+    page = b"\n".join(b" ".join(drawn[at:at + WORDS_A_LINE]) for at in range(0, len(drawn), WORDS_A_LINE)) + b"\n"
     return (page * (SYNTHETIC_BYTES // len(page) + 1))[:SYNTHETIC_BYTES]
 
 

@@ -24,6 +24,7 @@ cdef extern from "mr_tokenize.h" nogil:
     ctypedef enum mr_tokenizer:
         MR_TOKENIZER_WHITESPACE
         MR_TOKENIZER_ASCII
+        MR_TOKENIZER_LINES
     ctypedef struct mr_token_block:
         uint32_t inside
         uint32_t starts
@@ -194,6 +195,16 @@ cdef extern from "mr_postings.h" nogil:
     mr_status mr_postings_pack(const uint8_t *value, size_t size, uint8_t *out, size_t *out_size)
     mr_status mr_postings_format(mr_postings_text *text, const uint8_t *block, size_t size, uint8_t *out, size_t room,
                                  size_t *written)
+
+cdef extern from "mr_ngrams.h" nogil:
+    const int MR_NGRAMS_MAX
+    ctypedef struct mr_ngrams_rule:
+        uint32_t n_min
+        uint32_t n_max
+        uint32_t newlines_break
+    mr_status mr_ngrams_expand(mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final, int lower,
+                               const mr_ngrams_rule *rule, uint8_t *out, size_t room, size_t *consumed,
+                               size_t *written, size_t *want)
 
 cdef extern from "mr_fault.h" nogil:
     int mr_fault_install()

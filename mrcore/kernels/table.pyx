@@ -50,6 +50,8 @@ cdef _c.mr_status run_skip(void *context) noexcept nogil:
         call.found = call.start
     else:
         call.found = call.start + _c.mr_tokenize_skip(call.tokenize, call.text + call.start, call.stop - call.start)
+        if call.tokenizer == _c.MR_TOKENIZER_LINES and call.found < call.stop:
+            call.found += 1  # the next line begins behind the separator, not at it
     return _c.MR_OK
 
 
@@ -104,6 +106,7 @@ cdef class CountTable:
     def align(self, const uint8_t[::1] data, size_t start):
         """First offset from ``start`` on that no token crosses: where a split really begins or ends.
 
+        Of ``lines``, where a line begins: behind an LF, or the end.
         A split ``[a, b)`` owns ``[align(a), align(b))``, so a token belongs to the split that
         holds its first byte, and to no other.
 

@@ -1,6 +1,7 @@
 from typing_extensions import Buffer
 
 TOKENIZERS: tuple[str, ...]
+WORD_TOKENIZERS: tuple[str, ...]
 
 def spans(data: Buffer, tokenizer: str = "whitespace") -> list[tuple[int, int]]: ...
 def count(data: Buffer, tokenizer: str = "whitespace") -> int: ...

@@ -12,7 +12,8 @@ from libc.stdint cimport uint8_t
 from mrcore.kernels cimport _c
 from mrcore.kernels.cpu cimport dispatch
 
-TOKENIZERS = ("whitespace", "ascii")  # in the order of the C enumeration
+TOKENIZERS = ("whitespace", "ascii", "lines")  # in the order of the C enumeration
+WORD_TOKENIZERS = ("whitespace", "ascii")  # those that find words
 
 # Bytes counted between two looks for Ctrl-C: 10 ms on the plainest path.
 cdef enum:

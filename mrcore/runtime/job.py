@@ -124,10 +124,10 @@ def check_job(job: CountJob, options: Options) -> None:
     Raises:
         UsageError: naming the value and what to write instead.
     """
-    from mrcore.kernels.tokenize import TOKENIZERS
+    from mrcore.kernels.tokenize import WORD_TOKENIZERS
 
-    if job.tokenizer not in TOKENIZERS:
-        raise UsageError(f"unknown tokenizer: {job.tokenizer}: choose one of {', '.join(TOKENIZERS)}")
+    if job.tokenizer not in WORD_TOKENIZERS:
+        raise UsageError(f"unknown tokenizer: {job.tokenizer}: choose one of {', '.join(WORD_TOKENIZERS)}")
     if not 1 <= job.min_count <= COUNT_MAX:
         raise UsageError(f"minimum count out of range: {job.min_count}: write 1 to {COUNT_MAX}")
     if job.top is not None and not 1 <= job.top <= COUNT_MAX:

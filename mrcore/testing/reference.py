@@ -28,7 +28,8 @@ def partition(key: Buffer, reducers: int) -> int:
 def tokenize(data: bytes, tokenizer: str, lower: bool = False) -> list[bytes]:
     """The tokens of ``data`` in order, ASCII letters in lower case if asked; ``KeyError`` for an unknown tokenizer."""
     split: dict[str, Callable[[bytes], list[bytes]]] = {
-        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall}
+        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall,
+        "lines": lambda text: text.removesuffix(b"\n").split(b"\n") if text else []}
     return split[tokenizer](data.lower() if lower else data)
 
 
@@ -181,3 +182,19 @@ def unicode(data: bytes, fold: bool = False, mark_lines: bool = False) -> bytes:
         elif mark_lines:
             lines += [""] * list(run).count("\n")
     return "".join(line + "\n" for line in lines).encode()
+
+
+def ngrams(
+    data: bytes, tokenizer: str, n_min: int, n_max: int, lower: bool = False, newlines_break: int = 1
+) -> list[bytes]:
+    """The n-grams of each line by first token, shortest first; ``newlines_break`` LF between two tokens end a line."""
+    pattern = {"whitespace": rb"[^\t\n\v\f\r ]+", "ascii": rb"[A-Za-z0-9_]+", "lines": rb"[^\n]+"}[tokenizer]
+    lines: list[list[bytes]] = [[]]
+    end = 0
+    for found in re.finditer(pattern, data):
+        if newlines_break and data.count(b"\n", end, found.start()) >= newlines_break:
+            lines.append([])
+        lines[-1].append(found[0].lower() if lower else found[0])
+        end = found.end()
+    return [b" ".join(line[head:head + n])
+            for line in lines for head in range(len(line)) for n in range(n_min, n_max + 1) if head + n <= len(line)]

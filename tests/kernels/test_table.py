@@ -90,7 +90,7 @@ def test_tokens_of_every_length(level: str, tables: dict, tokenizer: str, lower:
     """Of each length: a token, the same in the other case, and ones that differ in the first or last byte only."""
     tokens = [token for length in range(1, 41) for head in [b"kEy9" * 10] for token in (
         head[:length], head[:length].swapcase(), b"z" + head[:length - 1], head[:length - 1] + b"q", head[:length])]
-    for separator in (b" ", b"\n", b"\r\n\t ", b"\v\f"):
+    for separator in (b" ", b"\n", b"\r\n\t ", b"\v\f", b"\n\n"):
         data = separator.join(tokens)
         for text in (data, separator + data, data + separator, separator + data + separator):
             check(tables[tokenizer, lower], text, tokenizer, lower)
@@ -103,11 +103,23 @@ def test_no_text_and_no_tokens(level: str, tables: dict, tokenizer: str) -> None
 
 
 @each_lower
-def test_one_token_at_the_end_of_its_buffer(level: str, tables: dict, lower: bool) -> None:
+def test_empty_lines_are_a_key(level: str, tables: dict, lower: bool) -> None:
+    table = tables["lines", lower]
+    for size in (1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK):  # a block can hold as many as it has bytes
+        for around in (b"", b"a", b"A\n", b"Long lines have a hash\n"):
+            check(table, around + b"\n" * size + around, "lines", lower)
+    check(table, b"\n\na\n", "lines", lower)
+    assert drained(table) == [[(b"", 2), (b"a", 1)]]
+
+
+@each_lower
+@each_tokenizer
+def test_one_token_at_the_end_of_its_buffer(level: str, tables: dict, tokenizer: str, lower: bool) -> None:
     """The last bytes are loaded differently, so as not to read past the end."""
     for length in range(1, 41):
         for before in (b"", b" ", b"A ", b"ab cdefghij klmnopqrstuvwxyz\n"):
-            check(tables["whitespace", lower], before + b"Q" * length, "whitespace", lower)
+            for after in (b"", b"\n", b"\n\n"):
+                check(tables[tokenizer, lower], before + b"Q" * length + after, tokenizer, lower)
 
 
 @each_lower
@@ -115,9 +127,9 @@ def test_one_token_at_the_end_of_its_buffer(level: str, tables: dict, lower: boo
 def test_every_byte_value_at_every_position_of_a_token(level: str, tables: dict, tokenizer: str, lower: bool) -> None:
     """Only A-Z fold, with no carry from byte to byte; 0xC1 is not A, and 0x5B is not a letter."""
     for length in (1, 7, 8, 15, 16, 20):
-        data = b" ".join(b"A" * at + bytes([value]) + b"Z" * (length - 1 - at)
-                         for value in range(256) for at in range(length))
-        check(tables[tokenizer, lower], data, tokenizer, lower)
+        tokens = [b"A" * at + bytes([value]) + b"Z" * (length - 1 - at) for value in range(256) for at in range(length)]
+        check(tables[tokenizer, lower], b" ".join(tokens), tokenizer, lower)
+        check(tables[tokenizer, lower], b"\n".join(tokens), tokenizer, lower)
 
 
 @each_lower
@@ -146,9 +158,11 @@ def test_tokens_longer_than_blocks_and_than_a_reference_holds(
 def test_tokens_around_the_border_of_blocks(level: str, tables: dict, tokenizer: str, lower: bool, off: int) -> None:
     for length in BORDER_LENGTHS:
         for after in (b"", b" ", b" B", b" next " * 20):
-            data = b" " * (BLOCK + off) + b"Q" * length + after
-            check(tables[tokenizer, lower], data, tokenizer, lower)
-    check(tables[tokenizer, lower], (b"x " * (2 * BLOCK))[:3 * BLOCK + off], tokenizer, lower)  # most tokens a block
+            for separator in (b" ", b"\n"):
+                data = (b" " * (BLOCK + off) + b"Q" * length + after).replace(b" ", separator)
+                check(tables[tokenizer, lower], data, tokenizer, lower)
+    for most in (b"x ", b"x\n", b"\n"):  # tokens in a block
+        check(tables[tokenizer, lower], (most * (3 * BLOCK))[:3 * BLOCK + off], tokenizer, lower)
 
 
 def test_middle_keys_that_all_hash_to_one_slot(level: str, tables: dict) -> None:
@@ -157,8 +171,8 @@ def test_middle_keys_that_all_hash_to_one_slot(level: str, tables: dict) -> None
 
 
 texts = st.binary(max_size=200) | st.lists(st.sampled_from(
-    [b"a", b"B", b"ab", b"\0", b"_", b"-", b"\xc1", b" ", b" ", b"\n", b"w" * 6, b"W" * 7, b"v" * 8, b"u" * 15,
-     b"T" * 16, b"s" * 100, b" " * 60, b"r" * 4090]), max_size=60).map(b"".join)
+    [b"a", b"B", b"ab", b"\0", b"_", b"-", b"\xc1", b" ", b" ", b"\n", b"\n" * 70, b"w" * 6, b"W" * 7, b"v" * 8,
+     b"u" * 15, b"T" * 16, b"s" * 100, b" " * 60, b"r" * 4090]), max_size=60).map(b"".join)
 
 
 @each_lower
@@ -172,7 +186,7 @@ def test_any_text_has_the_counts_of_the_reference(
 
 # ---- windows -----------------------------------------------------------------------------
 
-MIXED = b"a bb ccc\tdddddddd eeeeeeeeeeeeeee\nFFFFFFFFFFFFFFFF  a\0 \xc3\xa9t\xc3\xa9, bb a" + b"g" * 40 + b" end"
+MIXED = b"a bb ccc\tdddddddd eeeeeeeeeeeeeee\nFFFFFFFFFFFFFFFF  a\0 \xc3\xa9t\xc3\xa9,\n\nbb\n a" + b"g" * 40 + b" end"
 
 
 @each_tokenizer
@@ -197,14 +211,14 @@ def test_windows_of_any_size_count_as_one(level: str, tables: dict, tokenizer: s
     check_counts(tables[tokenizer, False], reference.table(data, tokenizer))
 
 
-@given(data=texts, cuts=st.lists(st.integers(0, 6000), max_size=5))
-def test_windows_cut_anywhere_count_as_one(tables: dict, data: bytes, cuts: list[int]) -> None:
-    table = tables["whitespace", True]
+@given(data=texts, cuts=st.lists(st.integers(0, 6000), max_size=5), tokenizer=st.sampled_from(TOKENIZERS))
+def test_windows_cut_anywhere_count_as_one(tables: dict, data: bytes, cuts: list[int], tokenizer: str) -> None:
+    table = tables[tokenizer, True]
     table.clear()
     at = 0
     for stop in [*sorted(cut for cut in cuts if cut < len(data)), len(data)]:
         at = table.feed(data, at, stop, stop == len(data))
-    check_counts(table, reference.table(data, "whitespace", True))
+    check_counts(table, reference.table(data, tokenizer, True))
 
 
 def test_only_final_counts_the_token_that_reaches_the_end(tables: dict) -> None:
@@ -220,6 +234,15 @@ def test_only_final_counts_the_token_that_reaches_the_end(tables: dict) -> None:
     assert drained(table) == [[(b"ab", 1), (b"cd", 2)]]
 
 
+def test_a_line_is_open_until_its_newline_and_none_is_open_after_it(tables: dict) -> None:
+    table = tables["lines", False]
+    table.clear()
+    assert table.feed(b"ab\n\ncd", 0, 6, False) == 4
+    assert table.feed(b"ab\n\ncd\n", 4, 7, False) == 7
+    assert table.feed(b"ab\n\ncd\n", 7, 7, True) == 7  # no empty line at the end
+    assert drained(table) == [[(b"", 1), (b"ab", 1), (b"cd", 1)]]
+
+
 @pytest.mark.parametrize(("start", "stop"), [(0, 4), (2, 1), (4, 4), (2**63, 2**63)])
 def test_a_window_outside_of_the_data_is_refused(start: int, stop: int) -> None:
     with pytest.raises(IndexError, match="of 3 bytes"):
@@ -233,7 +256,7 @@ def test_text_that_ends_with_its_page_is_not_read_beyond(
     """The guard against truncation ends where the window does: a read past that would end the process."""
     table = tables[tokenizer, lower]
     path = tmp_path / "page"
-    path.write_bytes((b"Mapped text, sixteen_letters_and_more to its end. " * PAGE)[:2 * PAGE])
+    path.write_bytes((b"Mapped text, sixteen_letters_and_more\nto its\n\nend.\n" * PAGE)[:2 * PAGE])
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
         os.ftruncate(file.fileno(), PAGE)
         for start in [0, *range(PAGE - 100, PAGE)]:
@@ -298,7 +321,8 @@ def test_clear_forgets_everything(tables: dict) -> None:
 
 @each_tokenizer
 @pytest.mark.parametrize("data", [MIXED, b"", b"x", b" ", b"one", b" a", b"a ", b"a" * 300 + b" " * 300 + b"b" * 300,
-                                  b"-a--bb-- c"], ids=lambda data: repr(data[:8]))
+                                  b"-a--bb-- c", b"\n", b"\n\n", b"\na\n\nb", b"a\n" + b"\n" * 130 + b"c\n"],
+                         ids=lambda data: repr(data[:8]))
 def test_any_two_splits_own_each_token_once(level: str, tables: dict, tokenizer: str, data: bytes) -> None:
     table = tables[tokenizer, False]
     expected = reference.tokenize(data, tokenizer)
@@ -309,7 +333,10 @@ def test_any_two_splits_own_each_token_once(level: str, tables: dict, tokenizer:
         assert border >= min(cut, len(data))
         assert reference.tokenize(data[:border], tokenizer) + reference.tokenize(data[border:], tokenizer) == expected
         # The token that is skipped began before the cut: it belongs to the split on the left.
-        assert reference.tokenize(data[cut:border], tokenizer) in ([], [data[cut:border]])
+        skipped = data[cut:border].removesuffix(b"\n") if tokenizer == "lines" else data[cut:border]
+        assert reference.tokenize(data[cut:border], tokenizer) in ([], [skipped])
+        if tokenizer == "lines":
+            assert border in (0, len(data)) or data[border - 1:border] == b"\n"
 
 
 @given(data=texts, cuts=st.lists(st.integers(0, 7000), max_size=6), tokenizer=st.sampled_from(TOKENIZERS))
@@ -322,7 +349,7 @@ def test_any_splits_own_each_token_once_and_by_its_first_byte(
     for token in reference.tokenize(data, tokenizer):
         at = data.index(token, at)
         begins.append((at, token))
-        at += len(token)
+        at += len(token) + 1  # at least one separator
     for low, high in itertools.pairwise(cuts):
         first, last = (bisect.bisect_left(begins, (cut, b"")) for cut in (low, high))
         table.clear()
@@ -336,3 +363,7 @@ def test_align_looks_past_its_step_for_the_end_of_a_token(level: str, tables: di
     for size in (step - 1, step, step + 1):
         data = b"x" * (size + 1) + b" y"
         assert tables["whitespace", False].align(data, 1) == size + 1
+    for newline in (step - 1, step, step + 1):
+        data = b"x" * newline + b"\ny"
+        assert tables["lines", False].align(data, 1) == newline + 1
+        assert tables["lines", False].align(data[:-1], 1) == newline + 1  # nothing is behind it

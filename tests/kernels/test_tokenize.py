@@ -1,4 +1,7 @@
-"""The tokenize kernel on every CPU path of this machine, against bytes.split() and re."""
+"""The tokenize kernel on every CPU path of this machine, against bytes.split() and re.
+
+The texts that part tokens with a blank say little of lines, so these have tests of their own too.
+"""
 import itertools
 import mmap
 import os
@@ -48,17 +51,47 @@ def test_sizes_around_lane_and_block(level: str, tokenizer: str, size: int) -> N
     check(b"x" * (size - 1) + b" " if size else b"", tokenizer)
 
 
+@pytest.mark.parametrize("size", BORDER_SIZES)
+def test_lines_at_sizes_around_lane_and_block(level: str, size: int) -> None:
+    check(b"\n" * size, "lines")  # the most borders that there can be: every byte is an empty line
+    check(b"x\n" * (size // 2) + b"x" * (size % 2), "lines")
+    check((b"\nx" * (size // 2 + 1))[:size], "lines")
+    check((b"ab c\r\n\n\n" * (size // 8 + 1))[:size], "lines")
+    check(b"\n" * (size // 2) + b"x" * (size - size // 2), "lines")
+    check(b"x" * (size // 2) + b"\n" * (size - size // 2), "lines")
+    for last in (b"\n", b"x"):
+        check(b"x" * max(0, size - 1) + last, "lines")
+        check(b"\n" * max(0, size - 1) + last, "lines")
+
+
+@pytest.mark.parametrize("empty", range(LANE + 1))
+def test_lanes_with_any_number_of_empty_lines(level: str, empty: int) -> None:
+    """Indices are written eight, or half a lane, at a time."""
+    lane = b"\n" * empty + b"x" * (LANE - empty)
+    for data in (lane, lane[::-1], lane * 2, lane[::-1] * 2, b"y" * (BLOCK - LANE) + lane + lane[::-1], lane * LANE):
+        check(data, "lines")
+
+
+def test_what_is_a_line(level: str) -> None:
+    for data, lines in ((b"", []), (b"\n", [b""]), (b"a", [b"a"]), (b"a\n", [b"a"]), (b"a\n\nb", [b"a", b"", b"b"]),
+                        (b"\na", [b"", b"a"]), (b"a\n\n", [b"a", b""]), (b" a\r\nb\0\n", [b" a\r", b"b\0"])):
+        assert [data[start:stop] for start, stop in tokenize.spans(data, "lines")] == lines
+        assert reference.tokenize(data, "lines") == lines
+        assert tokenize.count(data, "lines") == len(lines)
+
+
 @each_tokenizer
 def test_every_byte_value(level: str, tokenizer: str) -> None:
     for value in range(256):
         byte = bytes([value])
-        token = bool(reference.tokenize(byte, tokenizer))
+        token = reference.tokenize(byte, tokenizer) == [byte]
         assert tokenize.is_token(tokenizer, value) is token
         for at in (0, 1, 7, 15, 16, 31, 32, 63):  # every register and both ends of them
             check(b"x" * at + byte + b"x" * (LANE - 1 - at), tokenizer)
             check(b" " * at + byte + b" " * (LANE - 1 - at), tokenizer)
     check(bytes(range(256)) * 40, tokenizer)
     check(b" ".join(bytes([value]) for value in range(256)) * 20, tokenizer)
+    check(b"\n".join(bytes([value]) for value in range(256)) * 20, tokenizer)
 
 
 @each_tokenizer
@@ -66,10 +99,11 @@ def test_token_and_separator_runs_across_lanes_and_blocks(level: str, tokenizer:
     for border in (LANE, BLOCK, 2 * BLOCK):
         for before in (0, 1, 2, 63):
             for length in (1, 2, 3, LANE, LANE + 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1):
-                run = b" " * (border - before) + b"x" * length
-                check(run, tokenizer)
-                check(run + b" y", tokenizer)
-                check(run.translate(bytes.maketrans(b" x", b"x ")), tokenizer)
+                for separator in (b" ", b"\n"):
+                    run = separator * (border - before) + b"x" * length
+                    check(run, tokenizer)
+                    check(run + separator + b"y", tokenizer)
+                    check(run.translate(bytes.maketrans(separator + b"x", b"x" + separator)), tokenizer)
 
 
 def test_spans_of_a_token_that_fills_blocks(level: str) -> None:
@@ -83,12 +117,15 @@ def test_count_beyond_one_step_without_the_gil(level: str) -> None:
     step = 1 << 24  # count() looks for signals there; a token lies across
     data = b"x" * (step - 3) + b" " + b"y" * 9 + b"\n" + b"z" * 5
     assert tokenize.count(data) == 3
+    assert tokenize.count(data, "lines") == 2
+    data = b"x" * (step - 1) + b"\n" + b"\n\ny"  # a line begins where the step does
+    assert tokenize.count(data, "lines") == 4
 
 
 @each_tokenizer
 @given(data=st.binary(max_size=3 * LANE) | st.lists(
     st.sampled_from([b"a", b"Z", b"_", b"9", b" ", b"\n", b"-", b"\x00", b"\x85", b"\xa0", b"\xff",
-                     b"w" * 61, b" " * 63, b"v" * 64, b"\t" * 129, b"u" * 4093]),
+                     b"\n\n", b"\n" * 40, b"w" * 61, b" " * 63, b"v" * 64, b"\t" * 129, b"u" * 4093]),
     max_size=40).map(b"".join))
 def test_random_bytes_agree_with_the_reference(level: str, tokenizer: str, data: bytes) -> None:
     check(data, tokenizer)
@@ -97,7 +134,7 @@ def test_random_bytes_agree_with_the_reference(level: str, tokenizer: str, data:
 @each_tokenizer
 def test_buffer_that_ends_with_its_page_is_not_read_beyond(level: str, tokenizer: str, tmp_path: Path) -> None:
     path = tmp_path / "page"
-    path.write_bytes((b"mapped text, to its end. " * PAGE)[:2 * PAGE])
+    path.write_bytes((b"mapped text,\nto its end.\n\n" * PAGE)[:2 * PAGE])
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
         os.ftruncate(file.fileno(), PAGE)  # from here on, reading the second page kills the process
         for start in [*range(0, PAGE, 97), *range(PAGE - 2 * LANE, PAGE + 1)]:
@@ -115,13 +152,17 @@ def test_separators_of_whitespace_are_the_six_of_bytes_split() -> None:
     assert bytes(byte for byte in range(256) if not tokenize.is_token("whitespace", byte)) == SEPARATORS
 
 
+def test_tokenizers_of_words_leave_lines_out() -> None:
+    assert (*tokenize.WORD_TOKENIZERS, "lines") == tokenize.TOKENIZERS
+
+
 @pytest.mark.parametrize("call", [
     lambda name: tokenize.spans(b"a", name),
     lambda name: tokenize.count(b"a", name),
     lambda name: tokenize.is_token(name, 65),
 ])
 def test_unknown_tokenizer_is_refused_and_the_known_ones_are_named(call: Callable[[str], object]) -> None:
-    with pytest.raises(ValueError, match="'words' is unknown; the known ones are whitespace, ascii"):
+    with pytest.raises(ValueError, match="'words' is unknown; the known ones are whitespace, ascii, lines"):
         call("words")
 
 

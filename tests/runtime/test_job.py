@@ -34,6 +34,7 @@ def tmp(tmp_path):
 
 @pytest.mark.parametrize(("job", "options", "said"), [
     ({"tokenizer": "french"}, {}, "unknown tokenizer: french: choose one of whitespace, ascii"),
+    ({"tokenizer": "lines"}, {}, "unknown tokenizer: lines: choose one of whitespace, ascii$"),
     ({"min_count": 0}, {}, "minimum count out of range: 0"),
     ({"min_count": 1 << 63}, {}, "minimum count out of range"),
     ({"top": 0}, {}, "top out of range: 0"),

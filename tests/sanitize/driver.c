@@ -11,6 +11,7 @@ int main(void)
         {"sort", check_sort}, {"table", check_table}, {"record", check_record},     {"merge", check_merge},
         {"postings", check_postings},
         {"unicode", check_unicode},
+        {"ngrams", check_ngrams},
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         checks[i].run();
@@ -74,14 +75,15 @@ static int compare_words(const void *left, const void *right)
 
 words words_of_text(const uint8_t *text, size_t len, mr_tokenizer tokenizer)
 {
-    words all = {fresh((len / 2 + 1) * sizeof(word)), 0};
+    words all = {fresh((len + 1) * sizeof(word)), 0};
     for (size_t at = 0; at < len;) {
         size_t start = at;
         while (at < len && mr_tokenize_is_token(tokenizer, text[at]))
             at++;
-        if (at > start)
+        int empty_line = at == start && tokenizer == MR_TOKENIZER_LINES;
+        if (at > start || empty_line)
             all.words[all.n++] = (word){text + start, at - start, 1};
-        else
+        if (at < len) /* the separator behind the token, or one of many */
             at++;
     }
     qsort(all.words, all.n, sizeof(word), compare_words);

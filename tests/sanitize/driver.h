@@ -84,5 +84,6 @@ void check_record(void);
 void check_merge(void);
 void check_postings(void);
 void check_unicode(void);
+void check_ngrams(void);
 
 #endif

@@ -68,6 +68,23 @@ static void check_block(mr_tokenize_fn tokenize, mr_tokenizer tokenizer, const u
     free(block);
 }
 
+static void check_lines(mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int inside)
+{
+    mr_token_block *block = fresh(sizeof *block);
+    block->inside = (uint32_t)inside;
+    tokenize(text, len, block);
+    uint32_t starts = 0, ends = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (!inside)
+            CHECK(starts < block->starts && block->start[starts++] == i);
+        inside = text[i] != '\n';
+        if (!inside)
+            CHECK(ends < block->ends && block->end[ends++] == i);
+    }
+    CHECK(starts == block->starts && ends == block->ends && (int)block->inside == inside);
+    free(block);
+}
+
 static void check_skip(mr_tokenize_fn tokenize, mr_tokenizer tokenizer, const uint8_t *text, size_t len)
 {
     size_t end = 0;
@@ -82,17 +99,22 @@ static void check_tokenizer(mr_tokenize_fn tokenize, mr_tokenizer tokenizer)
     for (size_t round = 0; round < 1600; round++) {
         size_t len = round < 400 ? round : MR_TOKEN_BLOCK - roll(&dice, round % 3 ? 130 : MR_TOKEN_BLOCK);
         uint8_t *text = make_text(&dice, len);
-        if (round % 7 == 0) /* as many borders as there can be */
+        if (round % 7 == 0) /* as many borders as there can be: of words, or with round 14 of lines */
             for (size_t i = 0; i < len; i++)
                 text[i] = (i ^ round) & 1 ? ' ' : 'x';
-        check_block(tokenize, tokenizer, text, len, (int)(round & 1));
+        if (round % 14 == 0)
+            memset(text, '\n', len - (len ? roll(&dice, len) : 0));
+        if (tokenizer == MR_TOKENIZER_LINES)
+            check_lines(tokenize, text, len, (int)(round & 1));
+        else
+            check_block(tokenize, tokenizer, text, len, (int)(round & 1));
         check_skip(tokenize, tokenizer, text, len);
         free(text);
     }
     for (size_t len = MR_TOKEN_BLOCK - 1; len < 4 * MR_TOKEN_BLOCK; len += 63) { /* a token over several blocks */
         uint8_t *text = memset(fresh(len), 'x', len);
         check_skip(tokenize, tokenizer, text, len);
-        text[len - 1] = ' ';
+        text[len - 1] = tokenizer == MR_TOKENIZER_LINES ? '\n' : ' ';
         check_skip(tokenize, tokenizer, text, len);
         free(text);
     }
