@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mrcore.errors import BudgetError, shown
 from mrcore.kernels.merge import Merge
-from mrcore.storage.runfile import RunReader, RunWriter, Segment
+from mrcore.storage.runfile import BLOCK_SIZE, RunReader, RunWriter, Segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,27 +107,29 @@ class Merging:
 
     def _pass(self, most: int) -> None:
         """Merges neighbours into fewer runs: all of them, or the first that are too many."""
-        if most < 2:
-            run = self.runs[0]
-            raise BudgetError(
-                f"not enough memory to merge: {shown(run.path)} and others have records of {run.segment.block_max:,} "
-                f"bytes, and the task has {self.limits.memory:,}: raise --memory, or lower -j"
-            )
         runs, merged = self.runs, []
-        while runs:
-            if 1 + len(merged) + len(runs) - 1 < most:  # what is left, and what came out, is few enough
-                break
-            group = runs[: max(2, min(fan_in(runs, self.limits), 2 + len(merged) + len(runs) - most))]
+        while runs and (over := len(merged) + len(runs) - most) > 0:
+            many = fan_in(runs, self.limits)
+            if many < min(2, len(runs)):  # merging others first makes no record smaller
+                raise self._too_large(runs[:2])
+            group = runs[: min(many, 1 + over)]
             merged.append(self._merge_to_file(group))
             runs = runs[len(group) :]
         self.runs = merged + runs
+
+    def _too_large(self, runs: list[Run]) -> BudgetError:
+        run = max(runs, key=lambda run: run.segment.block_max)
+        return BudgetError(
+            f"not enough memory to merge: {shown(run.path)} and others have records of {run.segment.block_max:,} "
+            f"bytes, and the task has {self.limits.memory:,}: raise --memory, or lower -j"
+        )
 
     def _merge_to_file(self, group: list[Run]) -> Run:
         if len(group) == 1:
             return group[0]
         path = b"%s.merge-%d" % (self._name, self._made)
         self._made += 1
-        merge = self._merge(group, "records", None, self.limits.out_bytes)
+        merge = self._merge(group, "records", None, min(self.limits.out_bytes, BLOCK_SIZE))  # a chunk is a block
         partition = group[0].segment.partition
         with RunWriter(path, partition + 1, kind=self.kind, sync=False, disk=self._disk) as file:
             file.segment(partition, merge, lambda: merge.records_out)
@@ -144,7 +146,9 @@ class Merging:
         blocks: list[Iterator[bytes]] = []
         for run in runs:
             if run.path not in readers:
-                readers[run.path] = self._files.enter_context(RunReader(run.path))
+                readers[run.path] = reader = self._files.enter_context(RunReader(run.path))
+                if reader.kind != self.kind:
+                    raise reader.corrupt(8, f"values of kind {reader.kind} where {self.kind} is merged")
             blocks.append(readers[run.path].blocks(run.segment))
         names = [f"{shown(run.path)}, segment at byte {run.segment.offset}" for run in runs]
         return Merge(blocks, emit, value_min, names, out_bytes, kind=self.kind)
