@@ -75,7 +75,7 @@ class Combiner:
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(max(BUFFER_BYTES, least), scheme.memory - self._table_bytes - (scheme.memory >> 4))
         splitters = None if scheme.splitters is None else list(scheme.splitters)
-        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes)
+        self._table = self._new_table(self._table_bytes)
         self._buffer = SortBuffer(
             self._buffer_bytes, scheme.partitions, splitters, tokenizer=scheme.tokenizer, lower=scheme.lower
         )
@@ -84,6 +84,9 @@ class Combiner:
         self._stretch = DIRECT_BYTES
         self._run: RunWriter | None = None
         self.tokens = self.spills = self.memory_peak = 0
+
+    def _new_table(self, bytes_max: int) -> CountTable:
+        return CountTable(self.scheme.tokenizer, self.scheme.lower, bytes_max)
 
     @property
     def window(self) -> int:
@@ -198,15 +201,18 @@ class Combiner:
         if not self._buffer.empty:
             self._spill()
         self._buffer.release()
-        self._table.bytes_max = self.scheme.memory // 2
+        # A new table, since its room doubles and may become four times the token, and a new one afterwards.
+        self._table = self._new_table(self.scheme.memory)
         self._table.feed(data, at, end, True)
-        self._table.bytes_max = self._table_bytes
+        if self._table.full:
+            raise TokenTooLong(at, end - at)
         self.memory_peak = max(self.memory_peak, self.memory_bytes)
         self.tokens += self._table.tokens
         assert self._run is not None
-        for key, count in self._table.items():
+        pairs = self._table.items()
+        self._table = self._new_table(self._table_bytes)
+        for key, count in pairs:
             self._run.segment(self._partition(key), [encode_record(key, count)], lambda: 1)
-        self._table.clear()
         return end
 
     def _partition(self, key: bytes) -> int:
