@@ -25,6 +25,7 @@ CPU = ["mr_cpu", "mr_dispatch", "mr_tokenize", "mr_tokenize_avx2", "mr_tokenize_
 KERNELS = {
     "cpu": CPU,
     "hash": ["mr_hash"],
+    "hyperloglog": [*CPU, "mr_hash", "mr_hyperloglog", "mr_fault"],
     "memory": [],
     "merge": ["mr_merge"],
     "process": [],

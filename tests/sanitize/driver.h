@@ -82,5 +82,6 @@ void check_sort(void);
 void check_table(void);
 void check_record(void);
 void check_merge(void);
+void check_hyperloglog(void);
 
 #endif
