@@ -43,6 +43,24 @@ cdef extern from "mr_dispatch.h" nogil:
 cdef extern from "mr_hash.h" nogil:
     uint64_t mr_hash_xxh3(const uint8_t *data, size_t size, uint64_t seed)
 
+cdef extern from "mr_hyperloglog.h" nogil:
+    enum:
+        MR_HYPERLOGLOG_PRECISION_MIN
+        MR_HYPERLOGLOG_PRECISION_MAX
+        MR_HYPERLOGLOG_RANKS
+    ctypedef struct mr_hyperloglog:
+        uint8_t *registers
+        unsigned precision
+        uint8_t *room
+        size_t room_size
+        size_t want
+    unsigned mr_hyperloglog_rank_max(unsigned precision)
+    void mr_hyperloglog_add(uint8_t *registers, unsigned precision, uint64_t hash)
+    mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, const uint8_t *text, size_t size,
+                                  int final, int lower, size_t *consumed)
+    mr_status mr_hyperloglog_merge(uint8_t *registers, const uint8_t *others, unsigned precision)
+    void mr_hyperloglog_count(const uint8_t *registers, unsigned precision, uint32_t *counts)
+
 cdef extern from "mr_key.h" nogil:
     ctypedef struct mr_entry:
         uint64_t word

@@ -12,6 +12,7 @@ int main(void)
         {"postings", check_postings},
         {"unicode", check_unicode},
         {"ngrams", check_ngrams},
+        {"hyperloglog", check_hyperloglog},
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         checks[i].run();

@@ -85,5 +85,6 @@ void check_merge(void);
 void check_postings(void);
 void check_unicode(void);
 void check_ngrams(void);
+void check_hyperloglog(void);
 
 #endif
