@@ -19,25 +19,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-def partition(key: Buffer, reducers: int) -> int:
-    """Index of the partition of an encoded key; ``ValueError`` when ``reducers`` is below 1."""
-    if reducers < 1:
-        raise ValueError(f"reducers must be at least 1, not {reducers}")
-    return xxhash.xxh3_64_intdigest(key) % reducers
-
-
-def tokenize(data: bytes, tokenizer: str, lower: bool = False) -> list[bytes]:
-    """The tokens of ``data`` in order, ASCII letters in lower case if asked; ``KeyError`` for an unknown tokenizer."""
-    split: dict[str, Callable[[bytes], list[bytes]]] = {
-        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall}
-    return split[tokenizer](data.lower() if lower else data)
-
-
-def table(data: bytes, tokenizer: str, lower: bool = False) -> list[tuple[bytes, int]]:
-    """How often each token occurs, ascending by token."""
-    return sorted(collections.Counter(tokenize(data, tokenizer, lower)).items())
-
-
 def accumulate(kind: str, rows: Iterable[tuple[int, float]]) -> float:
     """Sum, min, max or first of the values of (position, value) rows, at least one; as ``finish`` of the kernel.
 
@@ -59,6 +40,25 @@ def accumulate(kind: str, rows: Iterable[tuple[int, float]]) -> float:
     if special:
         return math.fsum(special)
     return float(sum(map(fractions.Fraction, values)))  # rounds once, and raises when too large
+
+
+def partition(key: Buffer, reducers: int) -> int:
+    """Index of the partition of an encoded key; ``ValueError`` when ``reducers`` is below 1."""
+    if reducers < 1:
+        raise ValueError(f"reducers must be at least 1, not {reducers}")
+    return xxhash.xxh3_64_intdigest(key) % reducers
+
+
+def tokenize(data: bytes, tokenizer: str, lower: bool = False) -> list[bytes]:
+    """The tokens of ``data`` in order, ASCII letters in lower case if asked; ``KeyError`` for an unknown tokenizer."""
+    split: dict[str, Callable[[bytes], list[bytes]]] = {
+        "whitespace": bytes.split, "ascii": re.compile(rb"[A-Za-z0-9_]+").findall}
+    return split[tokenizer](data.lower() if lower else data)
+
+
+def table(data: bytes, tokenizer: str, lower: bool = False) -> list[tuple[bytes, int]]:
+    """How often each token occurs, ascending by token."""
+    return sorted(collections.Counter(tokenize(data, tokenizer, lower)).items())
 
 
 def sort(keys: list[bytes]) -> list[int]:
