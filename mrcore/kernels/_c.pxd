@@ -11,6 +11,32 @@ cdef extern from "mr_status.h" nogil:
         MR_OVERFLOW
         MR_FAULT
 
+cdef extern from "mr_accumulate.h" nogil:
+    enum:
+        MR_ACCUMULATE_WORDS_MAX
+    ctypedef enum mr_accumulator:
+        pass
+    ctypedef struct mr_accumulate_slot:
+        uint64_t hash
+        uint64_t *entry
+    ctypedef struct mr_accumulate_table:
+        mr_accumulator kind
+        mr_accumulate_slot *slots
+        unsigned bits
+        uint64_t used
+        uint8_t *arena
+        size_t arena_room
+        size_t want_bytes
+    size_t mr_accumulate_words(mr_accumulator kind)
+    size_t mr_accumulate_refused(mr_accumulator kind, const uint64_t *values, size_t n)
+    void mr_accumulate_merge(mr_accumulator kind, uint64_t *state, const uint64_t *other)
+    void mr_accumulate_encode(mr_accumulator kind, const uint64_t *state, uint8_t *bytes)
+    mr_status mr_accumulate_decode(mr_accumulator kind, const uint8_t *bytes, size_t size, uint64_t *state)
+    mr_status mr_accumulate_finish(mr_accumulator kind, const uint64_t *state, uint64_t *value)
+    mr_status mr_accumulate_table_add(mr_accumulate_table *table, const uint8_t *const *keys, const size_t *lens,
+                                      const uint64_t *values, uint64_t position, size_t n, size_t *next)
+    void mr_accumulate_table_rehash(mr_accumulate_table *table, mr_accumulate_slot *slots, unsigned bits)
+
 cdef extern from "mr_cpu.h" nogil:
     ctypedef enum mr_cpu_level:
         MR_CPU_SCALAR

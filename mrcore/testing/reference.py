@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import fractions
 import heapq
 import itertools
 import math
@@ -17,6 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
+
+
+def accumulate(kind: str, rows: Iterable[tuple[int, float]]) -> float:
+    """Sum, min, max or first of the values of (position, value) rows, at least one; as ``finish`` of the kernel.
+
+    ``OverflowError`` when a sum is outside of int64 or of float64, ``ValueError`` when it is of both infinities.
+    """
+    ordered = sorted(rows, key=operator.itemgetter(0))
+    values = [value for _, value in ordered]
+    if kind.startswith("first"):
+        return values[0]
+    if kind.startswith(("min", "max")):
+        least_or_most = min(values) if kind.startswith("min") else max(values)
+        return least_or_most + 0.0 if kind.endswith("float64") else least_or_most  # -0.0 + 0.0 is 0.0
+    if kind == "sum_int64":
+        total = sum(map(int, values))
+        if not -2**63 <= total < 2**63:
+            raise OverflowError(total)
+        return total
+    special = [value for value in values if not math.isfinite(value)]
+    if special:
+        return math.fsum(special)
+    return float(sum(map(fractions.Fraction, values)))  # rounds once, and raises when too large
 
 
 def partition(key: Buffer, reducers: int) -> int:

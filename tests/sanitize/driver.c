@@ -7,6 +7,7 @@ int main(void)
         const char *name;
         void (*run)(void);
     } checks[] = {
+        {"accumulate", check_accumulate},
         {"cpu", check_cpu},   {"hash", check_hash},   {"tokenize", check_tokenize}, {"fault", check_fault},
         {"sort", check_sort}, {"table", check_table}, {"record", check_record},     {"merge", check_merge},
         {"postings", check_postings},
