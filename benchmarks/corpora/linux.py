@@ -1,4 +1,4 @@
-"""Real text for the corpora: the files of Debian's package of the kernel source, cleaned so that every peer splits alike.
+"""Real text for the corpora: the files of Debian's package of the kernel source, cleaned so that all peers agree.
 
 make.py calls this. Peers split on less than mrcore does (a tab, a form feed), so a separator is a space or a newline
 here; what they stop at or drop is left out: carriage returns, NUL bytes, and the few files that are not UTF-8.
