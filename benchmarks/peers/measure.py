@@ -205,7 +205,7 @@ def laboratory(parent: Path | None, touch_mib: int, timeout_s: float) -> Iterato
 
 def compile_c(program: Path, *sources: Path) -> None:
     compiler = os.environ.get("CC", "cc")
-    command = [compiler, "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I", CSRC, "-o", program, *sources]
+    command: list[str | Path] = [compiler, "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I", CSRC, "-o", program, *sources]
     subprocess.run(command, check=True)
 
 

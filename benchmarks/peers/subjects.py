@@ -71,7 +71,7 @@ PEERS = (
         "peer_chdb.py",
         {
             WORD_COUNT: ("whitespace", "char", "small-blocks"),
-            DISTINCT: ("uniq-exact", "uniq-exact-char", "uniq-exact-array", "groups", "groups-char"),
+            DISTINCT: ("uniq-exact", "uniq-exact-array", "groups", "groups-char", "groups-small-blocks"),
             TOP: ("whitespace", "char", "small-blocks"),
             BIGRAMS: ("pairs", "joined", "joined-small-blocks"),
             INDEX: ("whole-files", "unique-of-whole-files"),
@@ -85,7 +85,7 @@ PEERS = (
             DISTINCT: ("groups", "count-distinct"),
             TOP: ("split", "filter-late"),
             BIGRAMS: ("two-lists", "two-lists-joined", "zip", "transform", "range", "lead"),
-            INDEX: ("string-agg", "list-sort"),
+            INDEX: ("list-sort", "distinct-of-lines"),
         },
     ),
     Peer(
@@ -96,7 +96,7 @@ PEERS = (
             DISTINCT: ("groups", "n-unique"),
             TOP: ("sorted", "top-k"),
             BIGRAMS: ("two-lists", "two-lists-joined"),
-            INDEX: ("names", "numbers"),
+            INDEX: ("names", "numbers", "in-order-in-memory"),
         },
     ),
     Peer("multiprocessing", "peer_multiprocessing.py", {WORD_COUNT: ("chunks", "lines")}),
