@@ -24,13 +24,8 @@ COUNT_PAIRS = (
     f"select concat(p.1, ' ', p.2), n from (select arrayJoin({PAIRS}) as p, count() as n from {LINES} group by p)"
 )
 COUNT_JOINED = f"select arrayJoin({JOINED}) as g, count() from {LINES} group by g"
-COUNT_SHINGLES = (
-    "select arrayStringConcat(s, ' '), n from"
-    f" (select arrayJoin(arrayShingles({{0}}, 2)) as s, count() as n from {LINES} where length({{0}}) > 1 group by s)"
-)
 
 # The virtual column is the absolute path: what it has more than {input} is cut off.
-FILES = "file('{input}/**', LineAsString)"
 WHOLE_FILES = "file('{input}/**', RawBLOB, 'content String')"
 NAME = "substring(_path, {path_start})"
 CONTENT = "splitByWhitespace(content)"
@@ -45,7 +40,6 @@ FORMULATIONS = {
     },
     "distinct": {
         "uniq-exact": f"select uniqExact(arrayJoin({WHITESPACE})) from {LINES}",
-        "uniq-exact-char": f"select uniqExactIf(arrayJoin({CHAR}) as w, w != '') from {LINES}",
         "uniq-exact-array": f"select uniqExactArray({WHITESPACE}) from {LINES}",
         "groups": GROUPS.format(WHITESPACE, "", input="{input}"),
         "groups-char": GROUPS.format(CHAR, " having w != ''", input="{input}"),
@@ -58,16 +52,10 @@ FORMULATIONS = {
     },
     "bigrams": {
         "pairs": COUNT_PAIRS.format(WHITESPACE, input="{input}"),
-        "pairs-char": COUNT_PAIRS.format(CHAR, input="{input}"),
         "joined": COUNT_JOINED.format(WHITESPACE, input="{input}"),
         "joined-small-blocks": COUNT_JOINED.format(WHITESPACE, input="{input}") + SMALL,
-        "shingles": COUNT_SHINGLES.format(WHITESPACE, input="{input}"),
     },
     "index": {
-        "unique-of-lines": f"select w, arrayStringConcat(arraySort(groupUniqArray(f)), ',') from"
-        f" (select {NAME} as f, arrayJoin({WHITESPACE}) as w from {FILES}) group by w",
-        "distinct-of-lines": f"select w, arrayStringConcat(arraySort(groupArray(f)), ',') from"
-        f" (select distinct {NAME} as f, arrayJoin({WHITESPACE}) as w from {FILES}) group by w",
         "whole-files": f"select w, arrayStringConcat(arraySort(groupArray(f)), ',') from"
         f" (select {NAME} as f, arrayJoin(arrayDistinct({CONTENT})) as w from {WHOLE_FILES}) group by w",
         "unique-of-whole-files": f"select w, arrayStringConcat(arraySort(groupUniqArray(f)), ',') from"

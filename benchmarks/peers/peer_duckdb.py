@@ -36,7 +36,6 @@ FORMULATIONS = {
     "distinct": {
         "groups": f"select count(*) from (select w from ({WORDS}) group by w) where w <> ''",
         "count-distinct": f"select count(distinct w) from ({WORDS}) where w <> ''",
-        "distinct": f"select count(*) from (select distinct w from ({WORDS}) where w <> '')",
     },
     "top": {
         "split": COUNT + " order by n desc, w limit 100",
@@ -48,22 +47,12 @@ FORMULATIONS = {
         "two-lists-joined": COUNT_JOINED.format(f"select a || ' ' || b as g from ({NEIGHBOURS})"),
         "zip": "select p[1] || ' ' || p[2], n from (select p, count(*) as n from"
         f" (select unnest(list_zip(t[:-2], t[2:])) as p from ({TOKENS})) group by p)",
-        "transform": COUNT_JOINED.format(
-            "select unnest(list_transform(list_zip(t[:-2], t[2:]), lambda p: p[1] || ' ' || p[2])) as g"
-            f" from ({TOKENS})"
-        ),
-        "range": COUNT_JOINED.format(
-            f"select t[i] || ' ' || t[i + 1] as g from (select t, unnest(range(1, len(t))) as i from ({TOKENS}))"
-        ),
         # The word after a word in the order of the file; an empty one ends each line.
         "lead": "select w || ' ' || v, count(*) from (select w, lead(w) over () as v from"
         f" (select unnest(string_split(line || ' ', ' ')) as w from {LINES})) where w <> '' and v <> '' group by w, v",
     },
     "index": {
-        "string-agg": f"select w, string_agg(f, ',' order by f) from ({POSTINGS}) where w <> '' group by w",
         "list-sort": f"select w, array_to_string(list_sort(list(f)), ',') from ({POSTINGS}) where w <> '' group by w",
-        "distinct": "select w, string_agg(f, ',' order by f) from"
-        f" (select distinct filename as f, unnest({FILE_WORDS}) as w from {FILES}) where w <> '' group by w",
         "distinct-of-lines": "select w, array_to_string(list_sort(list(f)), ',') from"
         f" (select distinct filename as f, unnest(string_split(line, ' ')) as w from {FILE_LINES})"
         " where w <> '' group by w",

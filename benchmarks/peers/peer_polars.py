@@ -49,11 +49,6 @@ def distinct_n_unique(source: str) -> pl.LazyFrame:
     return words.filter(pl.col("w") != "").select(pl.col("w").n_unique())
 
 
-def distinct_unique(source: str) -> pl.LazyFrame:
-    words = pl.scan_lines(source, name="line").select(WORDS.list.explode().alias("w"))
-    return words.unique("w").filter(pl.col("w") != "").select(pl.len())
-
-
 def top_sorted(source: str) -> pl.LazyFrame:
     return filter_late(source).sort(["len", "w"], descending=[True, False]).head(100)
 
@@ -79,13 +74,6 @@ def two_lists(source: str) -> pl.LazyFrame:
 
 def two_lists_joined(source: str) -> pl.LazyFrame:
     return neighbours(source).select(pl.concat_str("a", "b", separator=" ").alias("g")).group_by("g").agg(pl.len())
-
-
-def shift_in_lists(source: str) -> pl.LazyFrame:
-    """The last word of a line has no neighbour: null, which is dropped."""
-    pairs = WORDS.list.eval(pl.element() + " " + pl.element().shift(-1))
-    grams = pl.scan_lines(source, name="line").select(pairs.alias("g")).explode("g")
-    return grams.group_by("g").agg(pl.len()).drop_nulls("g")
 
 
 # Inverted index.
@@ -119,13 +107,6 @@ def index_numbers(source: str) -> pl.LazyFrame:
     return lists.with_columns(pl.col("f").cast(pl.List(pl.String)).list.join(","))
 
 
-def index_lines(source: str) -> pl.LazyFrame:
-    """Polars reads the files itself."""
-    lines = pl.scan_lines(files_below(source), name="line", include_file_paths="f")
-    words = lines.select("f", WORDS.alias("w")).explode("w").filter(pl.col("w") != "").unique()
-    return words.group_by("w").agg(pl.col("f").sort()).with_columns(pl.col("f").list.join(","))
-
-
 def index_in_order(source: str) -> pl.LazyFrame:
     """Groups keep the order of their rows, which is that of the files: nothing is sorted."""
     return postings(source).group_by("w", maintain_order=True).agg(pl.col("f").str.join(","))
@@ -133,15 +114,10 @@ def index_in_order(source: str) -> pl.LazyFrame:
 
 FORMULATIONS: dict[str, dict[str, Callable[[str], pl.LazyFrame]]] = {
     "wordcount": {"explode": explode, "filter-late": filter_late, "spaces-end-rows": spaces_end_rows},
-    "distinct": {"groups": distinct_groups, "n-unique": distinct_n_unique, "unique": distinct_unique},
+    "distinct": {"groups": distinct_groups, "n-unique": distinct_n_unique},
     "top": {"sorted": top_sorted, "top-k": top_k},
-    "bigrams": {"two-lists": two_lists, "two-lists-joined": two_lists_joined, "shift-in-lists": shift_in_lists},
-    "index": {
-        "names": index_names,
-        "numbers": index_numbers,
-        "in-order": index_in_order,
-        "lines": index_lines,
-    },
+    "bigrams": {"two-lists": two_lists, "two-lists-joined": two_lists_joined},
+    "index": {"names": index_names, "numbers": index_numbers, "in-order-in-memory": index_in_order},
 }
 IN_MEMORY = "-in-memory"  # a formulation that ends so is not run in the streaming engine
 
@@ -151,7 +127,7 @@ def main() -> None:
         print(f"Polars {pl.__version__}")
         return
     job, formulation, source, target, _ = sys.argv[1:]
-    answer = FORMULATIONS[job][formulation.removesuffix(IN_MEMORY)](source)
+    answer = FORMULATIONS[job][formulation](source)
     csv = {"separator": "\t", "include_header": False, "quote_style": "never"}
     if formulation.endswith(IN_MEMORY):
         answer.collect(engine="in-memory").write_csv(target, **csv)

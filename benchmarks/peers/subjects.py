@@ -84,7 +84,7 @@ PEERS = (
             WORD_COUNT: ("split", "filter-late", "regex"),
             DISTINCT: ("groups", "count-distinct"),
             TOP: ("split", "filter-late"),
-            BIGRAMS: ("two-lists", "two-lists-joined", "zip", "transform", "range", "lead"),
+            BIGRAMS: ("two-lists", "two-lists-joined", "zip", "lead"),
             INDEX: ("list-sort", "distinct-of-lines"),
         },
     ),
