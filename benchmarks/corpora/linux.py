@@ -7,7 +7,7 @@ here; what they stop at or drop is left out: carriage returns, NUL bytes, and th
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class PackageError(Exception):
     """The package cannot be had, or holds less than is needed."""
 
 
-def download(folder: Path, versions: Iterator[str]) -> tuple[str, Path]:
+def download(folder: Path, versions: Iterable[str]) -> tuple[str, Path]:
     """Version and archive of the package: the first of the versions that is still served, else the one that is."""
     for wanted in [*(f"{PACKAGE}={version}" for version in versions), PACKAGE]:
         done = subprocess.run(["apt-get", "download", wanted], cwd=folder, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def download(folder: Path, versions: Iterator[str]) -> tuple[str, Path]:
     raise PackageError(f"apt-get download {PACKAGE} failed (is apt-get update due?): {done.stderr.strip()}")
 
 
-def text_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+def text_files(archive: Path) -> Generator[tuple[str, bytes], None, None]:
     """Name and text of every regular file that is UTF-8, in the order of the package; links are left out."""
     with tarfile.open(archive, "r|xz") as members:
         for member in members:

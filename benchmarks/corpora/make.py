@@ -202,7 +202,7 @@ def from_linux(name: str, path: str, about: str, write: Callable[[Path, Path], N
     def make(target: Path) -> str:
         origin = origin_of(target.with_suffix(""))  # beside the corpus, not beside the partial one
         with tempfile.TemporaryDirectory(prefix="mrcore-linux-", dir=target.parent) as folder:
-            version, archive = linux.download(Path(folder), iter(LINUX_DIGESTS))
+            version, archive = linux.download(Path(folder), LINUX_DIGESTS)
             write(archive, target)
         digest, _ = measure(target)
         if version not in LINUX_DIGESTS:
