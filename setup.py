@@ -23,9 +23,11 @@ if SANITIZE:
 CPU = ["mr_cpu", "mr_dispatch", "mr_tokenize", "mr_tokenize_avx2", "mr_tokenize_avx512", "mr_tokenize_neon"]
 # Kernel -> the C files that it needs, each compiled from the baseline instruction set up.
 KERNELS = {
+    "accumulate": ["mr_accumulate", "mr_hash"],
     "cpu": CPU,
     "fault": ["mr_fault"],
     "hash": ["mr_hash"],
+    "hyperloglog": [*CPU, "mr_hash", "mr_hyperloglog", "mr_fault"],
     "memory": [],
     "merge": ["mr_merge"],
     "ngrams": [*CPU, "mr_ngrams"],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from mrcore.errors import UsageError
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -49,8 +47,3 @@ def split_size(input_bytes: int) -> int:
 def reducers(input_bytes: int) -> int:
     """Default number of part files: from input bytes alone, so that the parts are the same anywhere."""
     return min(REDUCERS_MAX, max(1, -(-input_bytes // BYTES_A_REDUCER)))
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -12,10 +12,10 @@ digest is an error, and the exit status is 1.
 The digest is the XXH3-64 of the file. That of a directory is taken over, for each file in the order of
 its path's bytes: the path, a NUL byte, the size in decimal, a newline, and the content.
 
-The kernel source is other people's text, and Debian serves the versions it pleases. Its digest is pinned
+The kernel source is other people's text, and Debian serves the versions it pleases. Its digests are pinned
 for the package versions in LINUX_DIGESTS, which are asked for first. Another version is accepted with a
-warning, and its digest recorded beside the corpus in ``NAME.txt.origin``: such a figure compares only with
-others that were measured on the same file.
+warning, and its digest recorded beside the corpus in ``PATH.origin``: such a figure compares only with
+others that were measured on the same bytes.
 """
 
 import argparse
@@ -23,7 +23,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,18 +30,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import linux
 import xxhash
 
 HERE = Path(__file__).resolve().parent
 BLOCK_BYTES = 4 << 20
 MIB, GIB = 1 << 20, 1 << 30
 
-LINUX_PACKAGE = "linux-source-6.1"
-LINUX_DIGESTS = {"6.1.192-2": "f0dae2f9d3b38946"}  # package version -> digest, newest first
-# Peers split on less than we do (a tab, a form feed), so a separator is a space or a newline here; what they
-# stop at or drop is left out: carriage returns, NUL bytes, and the few files that are not UTF-8.
-LINUX_SEPARATORS = bytes.maketrans(b"\t\v\f", b"   ")
-LINUX_REMOVED = b"\0\r"
+# Package version -> corpus -> digest, the newest version first.
+LINUX_DIGESTS = {"6.1.192-2": {"linux-1g": "f0dae2f9d3b38946", "tree-25k": "1096b1eab859ad71"}}
 
 SMALL_FILES_COUNT = 25_600
 SMALL_FILES_PER_FOLDER = 100
@@ -86,7 +82,7 @@ def main() -> int:
     for corpus in dict.fromkeys(corpus for name in options.names for corpus in named(name)):
         try:
             digest, size_bytes = provide(corpus, options.into)
-        except (CorpusError, OSError, subprocess.CalledProcessError) as error:
+        except (CorpusError, linux.PackageError, OSError, subprocess.CalledProcessError) as error:
             print(f"make.py: {corpus.name}: {error}", file=sys.stderr)
             return 1
         print(corpus.name, digest, size_bytes, options.into / corpus.path, sep="\t", flush=True)
@@ -200,81 +196,61 @@ def small_file_sizes() -> Iterator[int]:
         yield smallest + draw % smallest
 
 
-def linux_source(name: str, size_bytes_max: int, about: str) -> Corpus:
-    """The kernel's source files one after the other, in the order of the package, up to the last whole line."""
+def from_linux(name: str, path: str, about: str, write: Callable[[Path, Path], None]) -> Corpus:
+    """A corpus that ``write`` makes of the kernel's source archive."""
 
     def make(target: Path) -> str:
-        origin = origin_of(target.with_suffix(""))  # beside the corpus, not beside the partial file
+        origin = origin_of(target.with_suffix(""))  # beside the corpus, not beside the partial one
         with tempfile.TemporaryDirectory(prefix="mrcore-linux-", dir=target.parent) as folder:
-            package = download(Path(folder))
-            version = package.name.split("_")[1]
-            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-            archive = Path(folder) / "usr/src" / f"{LINUX_PACKAGE}.tar.xz"
-            write_text_files(archive, target, size_bytes_max)
+            version, archive = linux.download(Path(folder), LINUX_DIGESTS)
+            write(archive, target)
         digest, _ = measure(target)
         if version not in LINUX_DIGESTS:
             print(
-                f"{name}: no digest is pinned for version {version} of {LINUX_PACKAGE}; recorded {digest} in {origin}",
+                f"{name}: no digest is pinned for version {version} of {linux.PACKAGE}; recorded {digest} in {origin}",
                 file=sys.stderr,
             )
-        origin.write_text(f"{LINUX_PACKAGE} {version} {digest}\n")
-        return LINUX_DIGESTS.get(version, digest)
+        origin.write_text(f"{linux.PACKAGE} {version} {digest}\n")
+        return LINUX_DIGESTS.get(version, {}).get(name, digest)
 
     def pinned(target: Path) -> str:
         origin = origin_of(target)
         if not origin.exists():
-            return next(iter(LINUX_DIGESTS.values()))
+            return next(iter(LINUX_DIGESTS.values()))[name]
         _, version, recorded = origin.read_text().split()
-        return LINUX_DIGESTS.get(version, recorded)
+        return LINUX_DIGESTS.get(version, {}).get(name, recorded)
 
-    return Corpus(name, f"{name}.txt", about, make, pinned)
+    return Corpus(name, path, about, make, pinned)
 
 
 def origin_of(target: Path) -> Path:
     return target.with_name(f"{target.name}.origin")
 
 
-def download(folder: Path) -> Path:
-    """The Debian package, in a pinned version while one is served, else in the version that is."""
-    for wanted in [*(f"{LINUX_PACKAGE}={version}" for version in LINUX_DIGESTS), LINUX_PACKAGE]:
-        done = subprocess.run(["apt-get", "download", wanted], cwd=folder, capture_output=True, text=True)
-        if done.returncode == 0:
-            return next(folder.glob("*.deb"))
-    raise CorpusError(f"apt-get download {LINUX_PACKAGE} failed (is apt-get update due?): {done.stderr.strip()}")
+def linux_source(name: str, size_bytes_max: int, about: str) -> Corpus:
+    def write(archive: Path, target: Path) -> None:
+        linux.write_one_file(archive, target, size_bytes_max)
+
+    return from_linux(name, f"{name}.txt", about, write)
 
 
-def write_text_files(archive: Path, target: Path, size_bytes_max: int) -> None:
-    room = size_bytes_max
-    with tarfile.open(archive, "r|xz") as members, target.open("wb") as out:
-        for member in members:
-            content = members.extractfile(member) if member.isreg() else None
-            original = content.read() if content else b""
-            if not is_utf8(original):
-                continue
-            text = original.translate(LINUX_SEPARATORS, LINUX_REMOVED)
-            if len(text) > room:
-                out.write(text[: text.rfind(b"\n", 0, room) + 1])
-                return
-            out.write(text)
-            room -= len(text)
-    raise CorpusError(f"{archive.name} holds less than {size_bytes_max} bytes of text")
+def linux_tree(name: str, file_count: int, about: str) -> Corpus:
+    def write(archive: Path, target: Path) -> None:
+        linux.write_tree(archive, target, file_count)
 
-
-def is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return from_linux(name, name, about, write)
 
 
 CORPORA = (
     generated_file("zipf-128m", 128 * MIB, 1, "3eed850755c3d8f2", "Zipf(1) text, 300,000 made words, 128 MiB"),
+    generated_file("zipf-16m", 16 * MIB, 1, "89eb50d543470674", "the same, 16 MiB"),
+    generated_file("zipf-256m", 256 * MIB, 1, "8a070100443d1df3", "the same, 256 MiB"),
     generated_file("zipf-1g", GIB, 1, "94fb117969c35d83", "the same, 1 GiB"),
     generated_file("zipf-4g", 4 * GIB, 1, "c133dadf3d52807e", "the same, 4 GiB"),
     generated_file("distinct-64m", 64 * MIB, 3, "cf32ebbad9f938a3", "random tokens, nearly all distinct, 64 MiB"),
     generated_file("distinct-512m", 512 * MIB, 3, "15af65c1757e4480", "the same, 512 MiB"),
-    linux_source("linux-1g", GIB, f"real text: the files of Debian's {LINUX_PACKAGE} as one, 1 GiB"),
+    linux_source("linux-1g", GIB, f"real text: the files of Debian's {linux.PACKAGE} as one, 1 GiB"),
+    linux_tree("tree-25k", 25_000, f"25,000 C files of {linux.PACKAGE} in their folders, about 300 MB"),
     small_files(
         "small-files", "e2a9c288b694b426", f"{SMALL_FILES_COUNT:,} files of Zipf text, 256 bytes to 64 KiB each"
     ),

@@ -1,78 +1,75 @@
-"""Whether two word counts are the same answer, whatever the order of their lines and the number of their files.
+"""Whether two answers are the same, whatever the order of their lines and the number of their files.
 
-run.py asks this after every run. An answer is read once, in blocks, so 10 million lines take about two seconds and
-little memory. Equal answers have equal numbers of lines, sums of the lines' XXH3-64, and sums of the counts.
+measure.py asks this after every run. Equal answers have equal numbers of lines, sums of the lines' XXH3-64, and sums of
+the counts. A compiled helper, sum_lines.c, reads the long ones. Only of a top list the order counts.
 """
 
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import xxhash
-
-BLOCK_BYTES = 16 << 20
-TAB, NEWLINE, ZERO = ord("\t"), ord("\n"), ord("0")
 
 
 class AnswerError(Exception):
-    """An output is not lines of ``word TAB count``."""
+    """An output is not in the form that its job has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     lines: int
-    hash_sum: int  # of XXH3-64 of every line without its newline, mod 2^64
-    count_sum: int
+    hash_sum: str  # of XXH3-64 of every line without its newline, mod 2^64
+    total: int  # of the counts, or of the files in the lists
+    units: tuple[str, str]  # of the lines and of the total
 
     def __str__(self) -> str:
-        return f"{self.lines:,} words, {self.count_sum:,} tokens, {self.hash_sum:016x}"
+        return f"{self.lines:,} {self.units[0]}, {self.total:,} {self.units[1]}, {self.hash_sum}"
 
 
-def read_answer(output: Path) -> Answer:
-    """The answer in a file, or in the part files of a directory."""
-    files = sorted(output.glob("part-*")) if output.is_dir() else [output]
-    lines = hash_sum = count_sum = 0
-    for block in (block for file in files for block in whole_lines(file)):
-        words = block.split(b"\n")
-        words.pop()
-        lines += len(words)
-        hash_sum += sum(map(xxhash.xxh3_64_intdigest, words))
-        count_sum += sum_counts(block)
-    return Answer(lines, hash_sum % 2**64, count_sum)
+# Arguments are the sum_lines program, the output (a file, or a directory of part files), and the job's input.
+Reader = Callable[[Path, Path, Path], Answer]
 
 
-def whole_lines(file: Path) -> Iterable[bytes]:
-    """The file in blocks that end with a newline; a last line without one is given one."""
-    rest = b""
-    with file.open("rb") as source:
-        while block := source.read(BLOCK_BYTES):
-            head, newline, tail = block.rpartition(b"\n")
-            if newline:
-                yield rest + head + newline
-                rest = tail
-            else:
-                rest += block
-    if rest:
-        yield rest + b"\n"
+def read_counts(sum_lines: Path, output: Path, _: Path) -> Answer:
+    """``word TAB count``, one a line."""
+    return sum_up(("words", "tokens"), [sum_lines, "counts", *parts(output)])
 
 
-def sum_counts(block: bytes) -> int:
-    """The sum of the decimal numbers before the newlines: of all ones first, then of all tens, and so on."""
-    text = np.frombuffer(block, dtype=np.uint8)
-    position = np.flatnonzero(text == NEWLINE) - 1
-    total, place = 0, 1
-    while position.size:
-        if position[0] < 0:
-            raise AnswerError("a line holds no TAB")
-        digit = text[position]
-        inside = digit != TAB
-        if place == 1 and not inside.all():
-            raise AnswerError("a line holds no count")
-        values = digit[inside].astype(np.int64) - ZERO
-        if values.size and not 0 <= values.min() <= values.max() <= 9:
-            raise AnswerError("a line does not end in TAB and a decimal number")
-        total += int(values.sum()) * place
-        position = position[inside] - 1
-        place *= 10
-    return total
+def read_bigrams(sum_lines: Path, output: Path, _: Path) -> Answer:
+    """``word word TAB count``."""
+    return sum_up(("bigrams", "places"), [sum_lines, "counts", *parts(output)])
+
+
+def read_index(sum_lines: Path, output: Path, source: Path) -> Answer:
+    """``word TAB path,path,...``, absolute or from the folder on: what leads to the folder, and it, do not count."""
+    return sum_up(("words", "postings"), [sum_lines, "index", source.name, *parts(output)])
+
+
+def read_number(_: Path, output: Path, __: Path) -> Answer:
+    """One line with a decimal number."""
+    text = output.read_bytes().strip()
+    if not text.isdigit():
+        raise AnswerError(f"not a number: {text[:40]!r}")
+    return Answer(1, xxhash.xxh3_64_hexdigest(text), int(text), ("line", "distinct tokens"))
+
+
+def read_top(_: Path, output: Path, __: Path) -> Answer:
+    """``word TAB count``, few, and in order: the hash is that of the whole text."""
+    text = output.read_bytes()
+    counts = [line.rpartition(b"\t")[2] for line in text.splitlines()]
+    if not all(map(bytes.isdigit, counts)):
+        raise AnswerError("a line does not end in TAB and a decimal number")
+    return Answer(len(counts), xxhash.xxh3_64_hexdigest(text), sum(map(int, counts)), ("words", "tokens"))
+
+
+def parts(output: Path) -> list[Path]:
+    return sorted(output.glob("part-*")) if output.is_dir() else [output]
+
+
+def sum_up(units: tuple[str, str], command: list[str | Path]) -> Answer:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise AnswerError(done.stderr.strip() or f"sum_lines ended with {done.returncode}")
+    lines, hash_sum, total = done.stdout.split()
+    return Answer(int(lines), hash_sum, int(total), units)

@@ -16,13 +16,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
-from answers import Answer, AnswerError, read_answer
+import memory
+from answers import Answer, AnswerError, Reader
 
 HERE = Path(__file__).resolve().parent
+CSRC = HERE.parents[1] / "csrc"
 READ_BYTES = 4 << 20
 ERROR_CHARACTERS = 400  # of a failed program's standard error that are shown: its end
 
@@ -39,14 +42,18 @@ class SubjectError(Exception):
 class Subject:
     """A program to be timed: ``command`` makes its argument list from the path of the output.
 
-    With ``to_stdout`` the output is the file to which its standard output goes. Without ``has_answer`` the output is
-    not read afterwards.
+    ``source`` is the file or folder that it reads, None if nothing is to be prepared. With ``to_stdout`` the output is
+    the file to which its standard output goes. Without ``read`` the output is not read afterwards.
     """
 
     name: str
     command: Callable[[Path], Sequence[str]]
+    source: Path | None
+    read: Reader | None
     to_stdout: bool = False
-    has_answer: bool = True
+    folder: Path | None = None  # where it runs, instead of an empty directory
+    feed: Sequence[str] | None = None  # the program whose output is its standard input
+    is_watched: bool = False  # for its memory: this takes a little time from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Run:
     cpu_s: float  # user and system, with the processes that it waited for
     rss_bytes: int  # of the largest of its processes, at its largest; ours of the moment at least, which it began as
     answer: Answer | None
+    footprint: memory.Footprint | None = None
+    feed_cpu_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,68 +89,124 @@ class Laboratory:
     """Where and how runs are made; ``work`` is a scratch directory on the disk that takes the outputs."""
 
     work: Path
-    touch_program: Path
+    programs: Path  # the folder with the compiled helpers
     touch_mib: int
     timeout_s: float
 
-    def run(self, subject: Subject, source: Path, idle_s: float = 0) -> Run:
+    def run(self, subject: Subject, idle_s: float = 0) -> Run:
         """One run after the preparations. After ``idle_s`` of idling no memory is touched: idling is to be seen."""
         os.sync()
         if not idle_s:
-            subprocess.run([self.touch_program, str(self.touch_mib)], check=True)
-        warm(source)
+            subprocess.run([self.programs / "touch_memory", str(self.touch_mib)], check=True)
+        if subject.source is not None:
+            warm(subject.source)
         time.sleep(idle_s)
         return self.time(subject)
 
-    def pairs(self, a: Subject, b: Subject, source: Path, count: int, idle_s: float = 0) -> Pairs:
+    def pairs(self, a: Subject, b: Subject, count: int, idle_s: float = 0) -> Pairs:
         pairs = Pairs()
         for index in range(count):
             for subject in (a, b) if index % 2 == 0 else (b, a):
-                (pairs.a if subject is a else pairs.b).append(self.run(subject, source, idle_s))
+                (pairs.a if subject is a else pairs.b).append(self.run(subject, idle_s))
         return pairs
 
     def time(self, subject: Subject) -> Run:
-        """One run in an empty directory, which is gone with all that it held when the answer has been read."""
-        with tempfile.TemporaryDirectory(prefix="run-", dir=self.work) as folder:
-            output, errors = Path(folder) / "output", Path(folder) / "stderr"
-            with open(output if subject.to_stdout else os.devnull, "wb") as stdout, errors.open("wb") as stderr:
-                start = time.perf_counter()
-                process = subprocess.Popen(
-                    subject.command(output),
-                    stdin=subprocess.DEVNULL,
-                    stdout=stdout,
-                    stderr=stderr,
-                    cwd=folder,
-                    env={**os.environ, "TMPDIR": folder},
-                    start_new_session=True,
-                )
-                with killed_after(process.pid, self.timeout_s):
-                    _, status, usage = os.wait4(process.pid, 0)
-                seconds = time.perf_counter() - start
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode == -signal.SIGKILL and seconds >= self.timeout_s:
-                raise SubjectError(f"{subject.name}: took more than {self.timeout_s:g} s", is_timeout=True)
-            if process.returncode:
-                message = errors.read_text(errors="replace").strip()[-ERROR_CHARACTERS:]
-                raise SubjectError(f"{subject.name}: exit status {process.returncode}: {message}")
-            answer = find_answer(subject, output) if subject.has_answer else None
-        return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, answer)
+        """One run with a directory for its files, which is gone with all that it held when the answer has been read."""
+        with tempfile.TemporaryDirectory(prefix="run-", dir=self.work) as name:
+            folder = Path(name)
+            run = self.run_in(folder, subject)
+            if subject.read is None:
+                return run
+            try:
+                answer = subject.read(self.programs / "sum_lines", folder / "output", subject.source or folder)
+            except (AnswerError, OSError) as error:
+                raise SubjectError(f"{subject.name}: no answer: {error}") from error
+            return replace(run, answer=answer)
+
+    def run_in(self, folder: Path, subject: Subject) -> Run:
+        output, errors = folder / "output", folder / "stderr"
+        with (
+            open(output if subject.to_stdout else os.devnull, "wb") as stdout,
+            errors.open("wb") as stderr,
+            fed(subject) as feed,
+        ):
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                subject.command(output),
+                stdin=feed.stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=subject.folder or folder,
+                env={**os.environ, "TMPDIR": str(folder)},
+                start_new_session=True,
+            )
+            feed.hand_over()
+            watched = memory.watch(process.pid, folder) if subject.is_watched else nullcontext()
+            with killed_after(process.pid, self.timeout_s), watched as footprint:
+                _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode == -signal.SIGKILL and seconds >= self.timeout_s:
+            raise SubjectError(f"{subject.name}: took more than {self.timeout_s:g} s", is_timeout=True)
+        if process.returncode:
+            message = errors.read_text(errors="replace").strip()[-ERROR_CHARACTERS:]
+            raise SubjectError(f"{subject.name}: exit status {process.returncode}: {message}")
+        if feed.exit_status:
+            raise SubjectError(f"{subject.name}: did not read to the end: {subject.feed} ended with {feed.exit_status}")
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Run(seconds, cpu_s, usage.ru_maxrss << 10, None, footprint, feed.cpu_s)
 
 
-def find_answer(subject: Subject, output: Path) -> Answer:
+@dataclass(slots=True)
+class Feed:
+    """The program at the other end of a subject's standard input, if there is one."""
+
+    process: subprocess.Popen[bytes] | None = None
+    cpu_s: float = 0
+    exit_status: int = 0
+
+    @property
+    def stdin(self) -> IO[bytes] | int:
+        return subprocess.DEVNULL if self.process is None else self.process.stdout or subprocess.DEVNULL
+
+    def hand_over(self) -> None:
+        """Closes our copy of the pipe, so that its ends belong to the two programs alone."""
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@contextmanager
+def fed(subject: Subject) -> Iterator[Feed]:
+    """Starts the feeding program; after the block it has ended, for nobody reads from it any more."""
+    if subject.feed is None:
+        yield Feed()
+        return
+    feed = Feed(subprocess.Popen(subject.feed, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL))
+    assert feed.process is not None
     try:
-        return read_answer(output)
-    except (AnswerError, OSError) as error:
-        raise SubjectError(f"{subject.name}: no answer: {error}") from error
+        yield feed
+    finally:
+        feed.hand_over()
+        _, status, usage = os.wait4(feed.process.pid, 0)
+        feed.process.returncode = feed.exit_status = os.waitstatus_to_exitcode(status)
+        feed.cpu_s = usage.ru_utime + usage.ru_stime
 
 
 @contextmanager
 def laboratory(parent: Path | None, touch_mib: int, timeout_s: float) -> Iterator[Laboratory]:
-    with tempfile.TemporaryDirectory(prefix="mrcore-peers-", dir=parent) as folder:
-        program = Path(folder) / "touch_memory"
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, "-std=gnu11", "-O2", "-o", program, HERE / "touch_memory.c"], check=True)
-        yield Laboratory(Path(folder).resolve(), program.resolve(), touch_mib, timeout_s)
+    with tempfile.TemporaryDirectory(prefix="mrcore-peers-", dir=parent) as name:
+        folder = Path(name).resolve()
+        programs = folder / "programs"
+        programs.mkdir()
+        compile_c(programs / "touch_memory", HERE / "touch_memory.c")
+        compile_c(programs / "sum_lines", HERE / "sum_lines.c", CSRC / "mr_hash.c")
+        yield Laboratory(folder, programs, touch_mib, timeout_s)
+
+
+def compile_c(program: Path, *sources: Path) -> None:
+    compiler = os.environ.get("CC", "cc")
+    command: list[str | Path] = [compiler, "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I", CSRC, "-o", program, *sources]
+    subprocess.run(command, check=True)
 
 
 @contextmanager
@@ -160,6 +225,8 @@ def killed_after(group: int, seconds: float) -> Iterator[None]:
 
 
 def warm(path: Path) -> None:
-    with path.open("rb", buffering=0) as source:
-        while source.read(READ_BYTES):
-            pass
+    """Reads a file, or all files of a folder, into the page cache."""
+    for file in (found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]:
+        with file.open("rb", buffering=0) as source:
+            while source.read(READ_BYTES):
+                pass

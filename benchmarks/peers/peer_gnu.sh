@@ -1,5 +1,5 @@
 #!/bin/sh
-# Word count with the tools of the shell: peer_gnu.sh FORMULATION INPUT OUTPUT THREADS, or --version.
+# Word count with the tools of the shell: peer_gnu.sh wordcount FORMULATION INPUT OUTPUT THREADS, or --version.
 #   sort: every word on a line of its own, sorted, counted      awk: one awk a thread, each with a table of its part
 set -eu
 export LC_ALL=C
@@ -11,8 +11,8 @@ if [ "$1" = --version ]; then
     echo "$(sort --version | head -n 1), awk is $(basename "$awk")"
     exit
 fi
-input=$2 output=$3 threads=$4
-case $1 in
+formulation=$2 input=$3 output=$4 threads=$5
+case $formulation in
 sort)
     tr -s '[:space:]' '\n' <"$input" | sort --parallel="$threads" -S 30% | uniq -c |
         awk 'NF == 2 { printf "%s\t%d\n", $2, $1 }' >"$output"
@@ -28,7 +28,7 @@ awk)
     rm $parts
     ;;
 *)
-    echo "peer_gnu.sh: no formulation $1" >&2
+    echo "peer_gnu.sh: no formulation $formulation" >&2
     exit 2
     ;;
 esac

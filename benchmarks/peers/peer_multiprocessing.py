@@ -1,4 +1,4 @@
-"""Word count in plain Python: peer_multiprocessing.py FORMULATION INPUT OUTPUT WORKERS, or --version."""
+"""Word count in plain Python: peer_multiprocessing.py wordcount FORMULATION INPUT OUTPUT WORKERS, or --version."""
 
 import multiprocessing
 import os
@@ -49,7 +49,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"Python {platform.python_version()}, multiprocessing and Counter")
         return
-    formulation, source, target, workers = sys.argv[1:]
+    _, formulation, source, target, workers = sys.argv[1:]
     total: Counter[bytes] = Counter()
     with multiprocessing.Pool(int(workers)) as pool:
         for counts in pool.imap_unordered(FORMULATIONS[formulation], chunks(source)):

@@ -5,7 +5,7 @@
 
 A ratio says how many times as long as ours the peer took. The exit status is 1 when answers differed or a program
 failed; a peer that is not installed is skipped with a line saying so. The protocol is in measure.py, the programs are
-in subjects.py, what a job runs is in jobs.py.
+in subjects.py, the jobs in jobs.py.
 """
 
 import argparse
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import machine
-from jobs import IDLE_PAIRS, JOBS, Bench, Corpus, Job
+from bench import Bench, Corpus, Job
+from jobs import JOBS
 from measure import SubjectError, laboratory
+from race import IDLE_PAIRS
 from subjects import PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +35,7 @@ def main() -> int:
     options = parse_options()
     if options.list:
         for name, job in JOBS.items():
-            print(f"{name:14} {job.about}")
+            print(f"{name:18} {job.about}")
         return 0
     here = machine.describe()
     touch_mib = min(int(options.touch * 1024), int(here.memory_available_bytes * AVAILABLE_SHARE) >> 20)
@@ -114,17 +116,28 @@ def find_versions(options: argparse.Namespace) -> dict[str, str]:
 
 def play(bench: Bench, name: str, job: Job) -> None:
     print(f"\n### {name}: {job.about}\n", flush=True)
-    try:
-        corpus = find_corpus(bench.options.corpora, job.corpus) if job.corpus else small_text(bench.laboratory.work)
-        found: dict[str, Any] = {"job": name, "corpus": asdict(corpus)}
-        if job.corpus:
-            found["line_count_bytes_per_s"] = speed = machine.line_count_bytes_per_s(corpus.path)
-            print(f"Corpus {corpus.name}, {corpus.size_bytes:,} bytes, XXH3 {corpus.digest}, ", end="")
-            print(f"which `wc -l` reads at {speed / 1e9:.2f} GB/s.\n")
-        bench.results.append({**found, **job.play(bench, corpus, job.workers)})
-    except (SubjectError, subprocess.CalledProcessError) as error:
-        bench.failed = True
-        print(f"\n**{error}**", flush=True)
+    for wanted in job.corpora or [None]:
+        try:
+            corpus = find_corpus(bench.options.corpora, wanted) if wanted else small_text(bench.laboratory.work)
+            found: dict[str, Any] = {"job": name, "corpus": asdict(corpus)}
+            if wanted:
+                found["line_count_bytes_per_s"] = describe(corpus)
+            bench.results.append({**found, **job.play(bench, corpus)})
+        except (SubjectError, subprocess.CalledProcessError) as error:
+            bench.failed = True
+            print(f"\n**{error}**", flush=True)
+        print()
+
+
+def describe(corpus: Corpus) -> float | None:
+    """Prints a line about the corpus; bytes a second of ``wc -l`` if it is one file."""
+    print(f"Corpus {corpus.name}, {corpus.size_bytes:,} bytes, XXH3 {corpus.digest}", end="")
+    if corpus.path.is_dir():
+        print(".\n", flush=True)
+        return None
+    speed = machine.line_count_bytes_per_s(corpus.path)
+    print(f", which `wc -l` reads at {speed / 1e9:.2f} GB/s.\n", flush=True)
+    return speed
 
 
 def find_corpus(folder: Path, wanted: str) -> Corpus:

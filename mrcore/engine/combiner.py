@@ -57,6 +57,13 @@ class TokenTooLong(Exception):
         self.at, self.size = at, size
 
 
+def partition_of(key: bytes, scheme: Scheme) -> int:
+    """The partition of one key, as the kernels choose it."""
+    if scheme.splitters is None:
+        return xxh3_64_intdigest(key) % scheme.partitions
+    return bisect.bisect_right(scheme.splitters, key)
+
+
 def least_memory(partitions: int) -> int:
     """Bytes that a combiner cannot do without."""
     return max(LEAST_BYTES, 2 * bytes_min(partitions))
@@ -71,6 +78,7 @@ class Combiner:
 
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
+        self.memory = scheme.memory
         least = bytes_min(scheme.partitions if scheme.splitters is None else 1)
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(max(BUFFER_BYTES, least), scheme.memory - self._table_bytes - (scheme.memory >> 4))
@@ -97,10 +105,6 @@ class Combiner:
     def memory_bytes(self) -> int:
         """Bytes of memory in use."""
         return self._table.memory_bytes + self._buffer.memory_bytes
-
-    def align(self, data: Buffer, start: int) -> int:
-        """See :meth:`mrcore.kernels.table.CountTable.align`."""
-        return self._table.align(data, start)
 
     def begin(self, run: RunWriter) -> None:
         """Starts a task whose runs go to ``run``."""
@@ -212,13 +216,8 @@ class Combiner:
         pairs = self._table.items()
         self._table = self._new_table(self._table_bytes)
         for key, count in pairs:
-            self._run.segment(self._partition(key), [encode_record(key, count)], lambda: 1)
+            self._run.segment(partition_of(key, self.scheme), [encode_record(key, count)], lambda: 1)
         return end
-
-    def _partition(self, key: bytes) -> int:
-        if self.scheme.splitters is None:
-            return xxh3_64_intdigest(key) % self.scheme.partitions
-        return bisect.bisect_right(self.scheme.splitters, key)
 
     def _spill(self) -> None:
         self.spills += 1

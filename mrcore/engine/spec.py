@@ -10,6 +10,21 @@ from __future__ import annotations
 import msgspec
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """What of a text the keys are."""
+
+    tokenizer: str = "whitespace"  # whitespace, ascii, unicode, lines, or regex:PATTERN
+    lower: bool = False
+    n_min: int = 1  # tokens of an n-gram
+    n_max: int = 1
+    cross_lines: bool = False
+
+    @property
+    def ngrams(self) -> bool:
+        """Are the keys n-grams, not single tokens?"""
+        return self.n_max > 1
+
+
 class Span(msgspec.Struct, frozen=True, array_like=True):
     """A piece of one input: bytes ``[start, stop)`` of a file, or a whole stream."""
 
@@ -17,6 +32,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     start: int
     stop: int
     size: int  # of the whole file; -1: a stream
+    document: int = 0  # number of the file among an index's files
 
 
 class Disk(msgspec.Struct, frozen=True, array_like=True):
@@ -27,31 +43,41 @@ class Disk(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MapSpec(msgspec.Struct, frozen=True, tag="map"):
-    """Count the tokens of some spans into a run file with segments for each partition."""
+    """Count the keys of some spans into a run file with segments for each partition.
+
+    ``make`` is ``"counts"``; ``"postings"``, for an index; or ``"sketch"``: the output is the
+    registers of a HyperLogLog, and there are no partitions.
+    """
 
     task: int
     output: bytes
     spans: tuple[Span, ...]
-    tokenizer: str
-    lower: bool
+    keys: Keys
     reducers: int
     splitters: tuple[bytes, ...] | None  # partition by key range, not by hash
     memory: int  # bytes that the task may hold
+    make: str = "counts"
     disk: Disk | None = None
     sync: bool = True
 
 
 class ReduceSpec(msgspec.Struct, frozen=True, tag="reduce"):
-    """Merge one partition of some run files into lines ``key TAB count``."""
+    """Merge one partition of some run files.
+
+    ``emit`` is ``"lines"`` (key TAB count); ``"nothing"``, for the number of keys; ``"files"``
+    (key TAB file,file,...) or ``"files:counts"``, where ``documents`` is the file of their names.
+    """
 
     task: int
     output: bytes
     runs: tuple[bytes, ...]
     memory: int  # bytes that the task may hold
+    emit: str = "lines"
     min_count: int = 1
     top: int | None = None  # only the lines of the largest counts, largest first
-    lines: bool = True  # or only how many keys there are
+    documents: bytes = b""
     disk: Disk | None = None
+    part_disk: bool = False  # the output is intermediate too
     sync: bool = True
 
 

@@ -11,6 +11,32 @@ cdef extern from "mr_status.h" nogil:
         MR_OVERFLOW
         MR_FAULT
 
+cdef extern from "mr_accumulate.h" nogil:
+    enum:
+        MR_ACCUMULATE_WORDS_MAX
+    ctypedef enum mr_accumulator:
+        pass
+    ctypedef struct mr_accumulate_slot:
+        uint64_t hash
+        uint64_t *entry
+    ctypedef struct mr_accumulate_table:
+        mr_accumulator kind
+        mr_accumulate_slot *slots
+        unsigned bits
+        uint64_t used
+        uint8_t *arena
+        size_t arena_room
+        size_t want_bytes
+    size_t mr_accumulate_words(mr_accumulator kind)
+    size_t mr_accumulate_refused(mr_accumulator kind, const uint64_t *values, size_t n)
+    void mr_accumulate_merge(mr_accumulator kind, uint64_t *state, const uint64_t *other)
+    void mr_accumulate_encode(mr_accumulator kind, const uint64_t *state, uint8_t *bytes)
+    mr_status mr_accumulate_decode(mr_accumulator kind, const uint8_t *bytes, size_t size, uint64_t *state)
+    mr_status mr_accumulate_finish(mr_accumulator kind, const uint64_t *state, uint64_t *value)
+    mr_status mr_accumulate_table_add(mr_accumulate_table *table, const uint8_t *const *keys, const size_t *lens,
+                                      const uint64_t *values, uint64_t position, size_t n, size_t *next)
+    void mr_accumulate_table_rehash(mr_accumulate_table *table, mr_accumulate_slot *slots, unsigned bits)
+
 cdef extern from "mr_cpu.h" nogil:
     ctypedef enum mr_cpu_level:
         MR_CPU_SCALAR
@@ -42,6 +68,24 @@ cdef extern from "mr_dispatch.h" nogil:
 
 cdef extern from "mr_hash.h" nogil:
     uint64_t mr_hash_xxh3(const uint8_t *data, size_t size, uint64_t seed)
+
+cdef extern from "mr_hyperloglog.h" nogil:
+    enum:
+        MR_HYPERLOGLOG_PRECISION_MIN
+        MR_HYPERLOGLOG_PRECISION_MAX
+        MR_HYPERLOGLOG_RANKS
+    ctypedef struct mr_hyperloglog:
+        uint8_t *registers
+        unsigned precision
+        uint8_t *room
+        size_t room_size
+        size_t want
+    unsigned mr_hyperloglog_rank_max(unsigned precision)
+    void mr_hyperloglog_add(uint8_t *registers, unsigned precision, uint64_t hash)
+    mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, const uint8_t *text, size_t size,
+                                  int final, int lower, size_t *consumed)
+    mr_status mr_hyperloglog_merge(uint8_t *registers, const uint8_t *others, unsigned precision)
+    void mr_hyperloglog_count(const uint8_t *registers, unsigned precision, uint32_t *counts)
 
 cdef extern from "mr_key.h" nogil:
     ctypedef struct mr_entry:

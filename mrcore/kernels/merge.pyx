@@ -152,16 +152,21 @@ def decode(const uint8_t[::1] block not None):
     return pairs
 
 
+cdef bytes varint(object number):
+    head = bytearray()
+    while number >= 0x80:
+        head.append(number & 0x7F | 0x80)
+        number >>= 7
+    head.append(number)
+    return bytes(head)
+
+
 def encode_record(bytes key not None, int64_t value):
     """One record with a sum, in ``csrc/mr_record.h``'s form."""
     cdef object number = value  # of any size
-    coded = number * 2 if value >= 0 else -2 * number - 1
-    parts = []
-    for number in (len(key), coded):
-        head = bytearray()
-        while number >= 0x80:
-            head.append(number & 0x7F | 0x80)
-            number >>= 7
-        head.append(number)
-        parts.append(head)
-    return b"".join([parts[0], key, parts[1]])
+    return b"".join([varint(len(key)), key, varint(number * 2 if value >= 0 else -2 * number - 1)])
+
+
+def encode_bytes_record(bytes key not None, bytes value not None):
+    """One record whose value is bytes."""
+    return b"".join([varint(len(key)), key, varint(len(value)), value])

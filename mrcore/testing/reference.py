@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import bisect
 import collections
+import fractions
 import heapq
 import itertools
+import math
 import operator
 import re
 import unicodedata
@@ -16,6 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
+
+
+def accumulate(kind: str, rows: Iterable[tuple[int, float]]) -> float:
+    """Sum, min, max or first of the values of (position, value) rows, at least one; as ``finish`` of the kernel.
+
+    ``OverflowError`` when a sum is outside of int64 or of float64, ``ValueError`` when it is of both infinities.
+    """
+    ordered = sorted(rows, key=operator.itemgetter(0))
+    values = [value for _, value in ordered]
+    if kind.startswith("first"):
+        return values[0]
+    if kind.startswith(("min", "max")):
+        least_or_most = min(values) if kind.startswith("min") else max(values)
+        return least_or_most + 0.0 if kind.endswith("float64") else least_or_most  # -0.0 + 0.0 is 0.0
+    if kind == "sum_int64":
+        total = sum(map(int, values))
+        if not -2**63 <= total < 2**63:
+            raise OverflowError(total)
+        return total
+    special = [value for value in values if not math.isfinite(value)]
+    if special:
+        return math.fsum(special)
+    return float(sum(map(fractions.Fraction, values)))  # rounds once, and raises when too large
 
 
 def partition(key: Buffer, reducers: int) -> int:
@@ -36,6 +61,31 @@ def tokenize(data: bytes, tokenizer: str, lower: bool = False) -> list[bytes]:
 def table(data: bytes, tokenizer: str, lower: bool = False) -> list[tuple[bytes, int]]:
     """How often each token occurs, ascending by token."""
     return sorted(collections.Counter(tokenize(data, tokenizer, lower)).items())
+
+
+def hyperloglog(tokens: Iterable[bytes], precision: int) -> list[int]:
+    """Registers of a HyperLogLog sketch: in each, the largest rank of the tokens whose hash begins with its index."""
+    registers = [0] * 2**precision
+    tosses = 64 - precision
+    for token in tokens:
+        index, rest = divmod(xxhash.xxh3_64_intdigest(token), 2**tosses)
+        rank = tosses - rest.bit_length() + 1  # position of the first 1, counted from 1
+        registers[index] = max(registers[index], rank)
+    return registers
+
+
+def hyperloglog_estimate(registers: list[int]) -> float:
+    """The estimate of csrc/mr_hyperloglog.h, term by term; the series end where terms vanish beside the sum."""
+    m = len(registers)
+    q = 64 - (m.bit_length() - 1)
+    counts = collections.Counter(registers)
+    empty, unfilled = counts[0] / m, 1 - counts[q + 1] / m
+    if empty == 1 or unfilled == 0:
+        return 0.0 if empty else math.inf
+    sigma = math.fsum([empty, *(empty**2**k * 2 ** (k - 1) for k in range(1, 40))])
+    tau = math.fsum([1 - unfilled, *(-((1 - unfilled**0.5**k) ** 2) / 2**k for k in range(1, 100))]) / 3
+    total = math.fsum([m * sigma, *(counts[k] / 2**k for k in range(1, q + 1)), m * tau / 2**q])
+    return m * m / (2 * math.log(2)) / total
 
 
 def sort(keys: list[bytes]) -> list[int]:

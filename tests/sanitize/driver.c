@@ -7,11 +7,13 @@ int main(void)
         const char *name;
         void (*run)(void);
     } checks[] = {
+        {"accumulate", check_accumulate},
         {"cpu", check_cpu},   {"hash", check_hash},   {"tokenize", check_tokenize}, {"fault", check_fault},
         {"sort", check_sort}, {"table", check_table}, {"record", check_record},     {"merge", check_merge},
         {"postings", check_postings},
         {"unicode", check_unicode},
         {"ngrams", check_ngrams},
+        {"hyperloglog", check_hyperloglog},
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         checks[i].run();

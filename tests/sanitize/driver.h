@@ -74,6 +74,7 @@ run run_of_entries(const mr_entry *entries, size_t n, size_t room);
 void run_add(run *run, const uint8_t *bytes, size_t size);
 void run_free(run *run);
 
+void check_accumulate(void);
 void check_cpu(void);
 void check_hash(void);
 void check_tokenize(void);
@@ -85,5 +86,6 @@ void check_merge(void);
 void check_postings(void);
 void check_unicode(void);
 void check_ngrams(void);
+void check_hyperloglog(void);
 
 #endif
