@@ -169,16 +169,15 @@ class Combiner:
         at, tokens = start, self._buffer.tokens
         while True:
             at = self._buffer.feed(data, at, stop, final)
+            self.tokens += self._buffer.tokens - tokens
             if self._buffer.full:
-                self.tokens += self._buffer.tokens - tokens
                 self._spill()
-                tokens = self._buffer.tokens
             elif size := self._buffer.long_size:
                 self._count_apart(data, at, at + size)
                 at += size
             else:
                 break
-        self.tokens += self._buffer.tokens - tokens
+            tokens = self._buffer.tokens  # a spill may have emptied the buffer
         self._direct = max(0, self._direct - (at - start))
         return at
 
