@@ -172,9 +172,10 @@ class Combiner:
             self.tokens += self._buffer.tokens - tokens
             if self._buffer.full:
                 self._spill()
-            elif size := self._buffer.long_size:
-                self._count_apart(data, at, at + size)
-                at += size
+            elif self._buffer.long_size:
+                end = min(self._table.align(data, at + 1), stop)  # of a line: behind its separator
+                self._count_apart(data, at, end)
+                at = end
             else:
                 break
             tokens = self._buffer.tokens  # a spill may have emptied the buffer
