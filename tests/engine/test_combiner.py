@@ -44,7 +44,7 @@ TEXTS = {
     "frequent": frequent(200_000),
     "distinct, then frequent": distinct(100_000) + b" " + frequent(100_000),
     "frequent, then distinct": frequent(100_000) + b" " + distinct(100_000),
-    "lines": distinct(30_000).replace(b" ", b"\n") + b"\n" + b"\n".join(b"%d " % i * 700 for i in range(9)) + b"\n\nq\n",
+    "lines": distinct(30_000).replace(b" ", b"\n") + b"\n" + b"\n".join(b"%d " % i * 700 for i in range(9)) + b"\n\nq",
     "long": b" ".join(b"%d" % i + b"z" * random.Random(i).choice([3, 2040, 2050, 70_000]) for i in range(150)),
 }
 
