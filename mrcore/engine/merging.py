@@ -143,7 +143,7 @@ class Merging:
 
     def _merge(self, runs: list[Run], emit: str, value_min: int | None, out_bytes: int) -> Merge:
         readers: dict[bytes, RunReader] = {}
-        blocks: list[Iterator[bytes]] = []
+        blocks: list[Iterator[bytes | memoryview]] = []
         for run in runs:
             if run.path not in readers:
                 readers[run.path] = reader = self._files.enter_context(RunReader(run.path))

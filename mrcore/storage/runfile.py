@@ -119,7 +119,7 @@ class RunWriter:
             raise write_error(self.path, error) from error
 
     def segment(self, partition: int, blocks: Iterable[memoryview | bytes], count: Callable[[], int]) -> None:
-        """Adds a run of a partition: its blocks of records; ``count`` is asked afterwards how many records they held."""
+        """Adds a run of a partition: its blocks of records; ``count`` is asked afterwards how many records they have."""
         start, raw, largest = self._at, 0, 0
         for block in blocks:
             if len(block):
@@ -310,8 +310,8 @@ class RunReader:
             raise self.corrupt(end, "bytes that belong to no segment")
         return found
 
-    def blocks(self, segment: Segment) -> Iterator[bytes]:
-        """A segment's blocks, decompressed and checked, one at a time."""
+    def blocks(self, segment: Segment) -> Iterator[bytes | memoryview]:
+        """A segment's blocks, decompressed and checked, one at a time: it holds none while it reads the next."""
         at, end = segment.offset, segment.offset + segment.size
         left, largest = segment.raw_bytes, 0
         head = self._read(at, min(_BLOCK_HEAD, end - at))
@@ -324,11 +324,12 @@ class RunReader:
             data = self._read(body, min(stored_size + _BLOCK_HEAD, end - body))
             if len(data) < stored_size:
                 raise self.corrupt(at, "the file ends inside a block")
-            block = self._unpack(head, data[:stored_size], raw_size, at)
+            block = self._unpack(head, memoryview(data)[:stored_size], raw_size, at)
             head, at = data[stored_size:], body + stored_size
             left, largest = left - raw_size, max(largest, raw_size)
             del data
             yield block
+            del block
         if left or largest != segment.block_max:
             raise self.corrupt(end, "the segment's sizes are not those of its blocks")
 
@@ -352,7 +353,7 @@ class RunReader:
             raise self.corrupt(at, "a block promises more than it can hold")
         return raw_size, stored_size
 
-    def _unpack(self, head: bytes, stored: bytes, raw_size: int, at: int) -> bytes:
+    def _unpack(self, head: bytes, stored: memoryview, raw_size: int, at: int) -> bytes | memoryview:
         check = xxh3_64(head[: _SIZES.size])
         check.update(stored)
         if check.intdigest() != _CHECK.unpack_from(head, _SIZES.size)[0]:
