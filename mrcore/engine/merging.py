@@ -62,11 +62,12 @@ def find_runs(paths: tuple[bytes, ...], partition: int) -> list[Run]:
     return found
 
 
-def fan_in(runs: list[Run], limits: Limits) -> int:
+def fan_in(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
     """How many of the first runs can be merged at once.
 
     A run holds its block. While one block is read its compressed form is there too, and the output
-    may hold one record as large as any block.
+    may hold one record as large as any block; of postings, one as large as all of them, which is
+    held three times while its room doubles.
     """
     files: set[bytes] = set()
     held = largest = count = 0
@@ -74,7 +75,8 @@ def fan_in(runs: list[Run], limits: Limits) -> int:
         held += run.segment.block_max + RUN_BYTES
         largest = max(largest, run.segment.block_max)
         files.add(run.path)
-        if held + 2 * largest + limits.out_bytes > limits.memory or len(files) > limits.files:
+        record = largest if kind == "sum" or count == 0 else 3 * held
+        if held + largest + record + limits.out_bytes > limits.memory or len(files) > limits.files:
             break
         count += 1
     return count
@@ -100,16 +102,17 @@ class Merging:
 
     def final(self, emit: str, value_min: int | None, out_bytes: int | None = None) -> Merge:
         """The last merge, after as many passes as were needed before it."""
-        while (most := fan_in(self.runs, self.limits)) < len(self.runs):
+        while (most := fan_in(self.runs, self.limits, self.kind)) < len(self.runs):
             self._pass(most)
             self.passes += 1
         return self._merge(self.runs, emit, value_min, out_bytes or self.limits.out_bytes)
 
     def _pass(self, most: int) -> None:
         """Merges neighbours into fewer runs: all of them, or the first that are too many."""
-        runs, merged = self.runs, []
+        runs: list[Run] = self.runs
+        merged: list[Run] = []
         while runs and (over := len(merged) + len(runs) - most) > 0:
-            many = fan_in(runs, self.limits)
+            many = fan_in(runs, self.limits, self.kind)
             if many < min(2, len(runs)):  # merging others first makes no record smaller
                 raise self._too_large(runs[:2])
             group = runs[: min(many, 1 + over)]

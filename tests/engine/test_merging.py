@@ -218,6 +218,26 @@ def test_a_merge_holds_no_more_than_its_memory(tmp_path, name, sizes):
     assert peak <= LEAST_BYTES
 
 
+@pytest.mark.parametrize("memory", [3, 4, 16])
+def test_a_merge_of_long_posting_lists_holds_no_more_than_its_memory(tmp_path, name, memory):
+    """A word of all documents has one record as large as its lists together."""
+    lists = [[(document, 3) for document in range(r * 40_000, (r + 1) * 40_000)] for r in range(9)]
+    paths = write(tmp_path, [[[posting_record(b"k", pairs)]] for pairs in lists], kind="posting")
+    tracemalloc.start()
+    try:
+        with Merging(find_runs(paths, 1), Limits(memory * MIB), name, kind="posting") as merging:
+            before = tracemalloc.get_traced_memory()[0]
+            size = sum(map(len, merging.final("records", None)))
+            peak = tracemalloc.get_traced_memory()[1] - before
+        assert size > 9 * 80_000
+    except BudgetError:
+        assert memory == 3  # the lists are 720 KB, which must fit in four times
+    else:
+        assert peak <= memory * MIB
+    finally:
+        tracemalloc.stop()
+
+
 def test_intermediate_runs_have_blocks_of_the_usual_size(tmp_path, name, monkeypatch):
     """Blocks as large as the output buffer would leave a later pass a fan-in of a few."""
     runs = [[reference.encode_records([(b"%06d" % i, 1) for i in range(r, 60_000, 40)])] for r in range(40)]
