@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from mrcore.cli import doctor, wordcount
+    from mrcore.cli import distinct, doctor, index, ngrams, wordcount
 
     parser = _Parser(
         prog="mrcore",
@@ -48,7 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         dest="verb", metavar="VERB", required=True, parser_class=_Parser
     )
-    wordcount.add_parser(verbs)
+    for verb in (wordcount, ngrams, distinct, index):
+        verb.add_parser(verbs)
     doctor.add_parser(verbs)
     return parser
 

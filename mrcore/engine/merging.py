@@ -113,7 +113,7 @@ class Merging:
                 f"not enough memory to merge: {shown(run.path)} and others have records of {run.segment.block_max:,} "
                 f"bytes, and the task has {self.limits.memory:,}: raise --memory, or lower -j"
             )
-        runs, merged = self.runs, []
+        runs, merged = self.runs, list[Run]()
         while runs:
             if 1 + len(merged) + len(runs) - 1 < most:  # what is left, and what came out, is few enough
                 break

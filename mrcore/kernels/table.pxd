@@ -11,6 +11,8 @@ cdef class CountTable:
     cdef public size_t bytes_max
     cdef readonly bint full
     cdef readonly size_t token_bytes_wanted
+    cdef unsigned start_bits
+    cdef void start(self) except *
     cdef bint grow(self) except -1
     cdef bint grow_part(self, int part, unsigned bits) except -1
     cdef bint grow_arena(self) except -1

@@ -16,6 +16,7 @@ from mrcore.kernels.tokenize import TOKENIZERS
 
 cdef enum:
     START_BITS = 13           # 512 KiB of slots: start-up touches little memory
+    SMALL_BITS = 12           # 256 KiB: enough for a block of any tokens but lines
     ARENA_CHUNK = 1 << 20     # the first chunk; each further one doubles, up to
     ARENA_CHUNK_MAX = 64 << 20
     SKIP_STEP = 32 << 20
@@ -62,12 +63,15 @@ cdef class CountTable:
         tokenizer: one of :data:`mrcore.kernels.tokenize.TOKENIZERS`.
         lower: fold ``A-Z`` to ``a-z``.
         bytes_max: memory it may hold, from 1 MiB. Where it would need more, :attr:`full` says so.
+        small: for many small texts, between which it is cleared: half the slots at first, and
+            after a larger text as few again.
 
     Cost: 4-8 ns a token of ordinary text on one core; 16 bytes a slot for keys up to seven
     bytes and 24 for others, filled to two thirds at most.
     """
 
-    def __init__(self, str tokenizer="whitespace", bint lower=False, size_t bytes_max=<size_t>1 << 62):
+    def __init__(self, str tokenizer="whitespace", bint lower=False, size_t bytes_max=<size_t>1 << 62, *,
+                 bint small=False):
         if tokenizer not in TOKENIZERS:
             raise ValueError(f"unknown tokenizer {tokenizer!r}: one of {', '.join(TOKENIZERS)}")
         guard_install()
@@ -78,11 +82,17 @@ cdef class CountTable:
         self.full = False
         self.token_bytes_wanted = 0
         memset(&self.table, 0, sizeof(_c.mr_table))
+        self.start_bits = SMALL_BITS if small and tokenizer != "lines" else START_BITS
+        self.start()
+
+    cdef void start(self) except *:
+        cdef size_t size
         self.slots = []
         for part in range(3):
-            self.slots.append(Pages(_c.mr_table_slot_size(<_c.mr_table_part>part) << START_BITS))
+            size = _c.mr_table_slot_size(<_c.mr_table_part>part) << self.start_bits
+            self.slots.append(Pages(size))
             self.table.part[part].slots = (<Pages>self.slots[part]).address
-            self.table.part[part].bits = START_BITS
+            self.table.part[part].bits = self.start_bits
 
     @property
     def distinct(self):
@@ -239,3 +249,6 @@ cdef class CountTable:
         self.arena_used = 0
         self.table.arena = NULL
         self.table.arena_room = 0
+        if self.start_bits == SMALL_BITS and self.memory_bytes > 4 << 20:
+            self.arena = []
+            self.start()  # clearing large slots for each small text would cost more than counting it
