@@ -27,7 +27,7 @@ KERNELS = {
     "cpu": CPU,
     "fault": ["mr_fault"],
     "hash": ["mr_hash"],
-    "hyperloglog": [*CPU, "mr_hash", "mr_hyperloglog", "mr_fault"],
+    "hyperloglog": [*CPU, "mr_hash", "mr_hyperloglog"],
     "memory": [],
     "merge": ["mr_merge"],
     "ngrams": [*CPU, "mr_ngrams"],

@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "read_text": "mrcore.dataflow.dataset",
-    "Inline": "mrcore.dataflow.dataset",
-    "Local": "mrcore.dataflow.dataset",
+    "Inline": "mrcore.dataflow.executors",
+    "Local": "mrcore.dataflow.executors",
     "JobResult": "mrcore.runtime.job",
     **dict.fromkeys(
         (
@@ -29,9 +29,9 @@ _HOMES = {
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mrcore.dataflow.dataset import Inline as Inline
-    from mrcore.dataflow.dataset import Local as Local
     from mrcore.dataflow.dataset import read_text as read_text
+    from mrcore.dataflow.executors import Inline as Inline
+    from mrcore.dataflow.executors import Local as Local
     from mrcore.errors import AuthenticationError as AuthenticationError
     from mrcore.errors import BadRecordError as BadRecordError
     from mrcore.errors import BudgetError as BudgetError

@@ -47,3 +47,11 @@ def split_size(input_bytes: int) -> int:
 def reducers(input_bytes: int) -> int:
     """Default number of part files: from input bytes alone, so that the parts are the same anywhere."""
     return min(REDUCERS_MAX, max(1, -(-input_bytes // BYTES_A_REDUCER)))
+
+
+def show_size(size: int) -> str:
+    """A size as a user may write it, rounded up to a whole unit: ``"64MiB"``."""
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size >= 10 * unit or (size >= unit and size % unit == 0):
+            return f"{-(-size // unit)}{name}"
+    return f"{-(-size // KIB)}KiB" if size >= KIB else f"{size}B"

@@ -72,7 +72,7 @@ def _hash() -> str:
 
 
 def _cores() -> str:
-    from mrcore.config import cores
+    from mrcore.resources import cores
 
     return f"{cores()} usable of {os.cpu_count()}"
 
@@ -102,7 +102,9 @@ def _temporary() -> str:
 def _count(workers: int) -> str:
     import time
 
-    from mrcore.runtime.job import CountJob, Options, run_job
+    from mrcore.runtime.job import run_job
+    from mrcore.runtime.jobs import CountJob
+    from mrcore.runtime.plan import Options
     from mrcore.runtime.sinks import MemorySink
     from mrcore.storage.workdir import default_tmp, temporary
 

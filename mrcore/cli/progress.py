@@ -6,7 +6,8 @@ import time
 from typing import TextIO
 
 from mrcore.engine.spec import TaskResult
-from mrcore.runtime.job import Observer, Plan
+from mrcore.runtime.job import Observer
+from mrcore.runtime.plan import Plan
 
 INTERVAL_S = 0.1
 

@@ -1,7 +1,7 @@
 """Lazy, immutable datasets: what to do with which input, run when a result is asked for.
 
 ``read_text(...).words().count()`` is a chain of small plan nodes; an *end* (``collect``,
-``write_tsv``) lowers it to a :class:`~mrcore.runtime.job.CountJob` and runs it. ``explain``
+``write_tsv``) lowers it to a job of :mod:`mrcore.runtime.jobs` and runs it. ``explain``
 shows the plan without running it.
 """
 
@@ -10,9 +10,16 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from mrcore import config
+import msgspec
+
+from mrcore.dataflow.executors import Executor, options_of, parse_split
+from mrcore.dataflow.explain import explain_plan
+from mrcore.dataflow.index_lines import parse_files
+from mrcore.engine.spec import Keys
 from mrcore.errors import UsageError
-from mrcore.runtime.job import CountJob, JobResult, Options, Plan, plan_job, read_lines, run_job
+from mrcore.runtime.job import JobResult, read_lines, run_job
+from mrcore.runtime.jobs import CountJob, DistinctJob, IndexJob, Job
+from mrcore.runtime.plan import plan_job
 from mrcore.runtime.sinks import DirectorySink, FileSink, MemorySink
 
 TYPE_CHECKING = False
@@ -20,25 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Path = str | bytes | os.PathLike[str]
-
-
-class Inline(NamedTuple):
-    """Run in this process, without workers."""
-
-
-class Local(NamedTuple):
-    """Run on this machine.
-
-    Args:
-        workers: worker processes; by default one a core, and none for small input.
-        tmp: where intermediate files go; by default ``$TMPDIR`` or ``/tmp``.
-    """
-
-    workers: int | None = None
-    tmp: str | bytes | None = None
-
-
-Executor = Inline | Local
 
 
 def read_text(paths: Path | Iterable[Path]) -> TextDataset:
@@ -59,64 +47,102 @@ class TextDataset(NamedTuple):
 
     paths: tuple[str | bytes, ...]
 
-    def words(self, *, tokenizer: str = "whitespace", lower: bool = False) -> WordDataset:
+    def words(self, *, tokenizer: str = "whitespace", lower: bool = False) -> KeyDataset:
         """The tokens of the text.
 
         Args:
-            tokenizer: ``whitespace`` (maximal runs of bytes outside 0x09-0x0D and 0x20) or
-                ``ascii`` (maximal runs of ``[A-Za-z0-9_]``).
-            lower: fold ``A-Z`` to ``a-z``.
+            tokenizer: ``whitespace`` (maximal runs of bytes outside 0x09-0x0D and 0x20);
+                ``ascii`` (maximal runs of ``[A-Za-z0-9_]``); ``unicode`` (maximal runs of letters,
+                marks and numbers of Unicode 16.0; bytes that are not UTF-8 separate); or
+                ``regex:PATTERN`` (what ``re.findall`` finds in a line, as bytes).
+            lower: fold ``A-Z`` to ``a-z``; with ``unicode``, simple case folding.
         """
-        return WordDataset(self.paths, tokenizer, lower)
+        return KeyDataset(self.paths, Keys(tokenizer, lower))
+
+    def ngrams(
+        self, n: int, n_max: int | None = None, *, tokenizer: str = "whitespace", lower: bool = False,
+        cross_lines: bool = False,
+    ) -> KeyDataset:  # fmt: skip
+        """Sequences of tokens; see :meth:`KeyDataset.ngrams`."""
+        return self.words(tokenizer=tokenizer, lower=lower).ngrams(n, n_max, cross_lines=cross_lines)
+
+    def lines(self, *, lower: bool = False) -> KeyDataset:
+        """The lines of the text, without their LF."""
+        return KeyDataset(self.paths, Keys("lines", lower))
 
 
-class WordDataset(NamedTuple):
-    """A text's tokens, as bytes."""
+class KeyDataset(NamedTuple):
+    """A text's words, n-grams or lines, as bytes."""
 
     paths: tuple[str | bytes, ...]
-    tokenizer: str
-    lower: bool
+    keys: Keys
+
+    def ngrams(self, n: int, n_max: int | None = None, *, cross_lines: bool = False) -> KeyDataset:
+        """Sequences of ``n`` tokens of a line (or of ``n`` to ``n_max``), joined by one space.
+
+        Args:
+            cross_lines: they go on over the end of a line, but not of a file.
+
+        Raises:
+            UsageError: of n-grams there are no n-grams.
+        """
+        if self.keys.ngrams:
+            raise UsageError("n-grams of n-grams: call ngrams() once, on words")
+        keys = msgspec.structs.replace(
+            self.keys, n_min=n, n_max=n if n_max is None else n_max, cross_lines=cross_lines
+        )
+        return self._replace(keys=keys)
 
     def count(self, *, min_count: int = 1) -> CountDataset:  # type: ignore[override]  # of tuple: nobody counts in this
-        """How often each distinct token occurs; tokens that occur less often than ``min_count`` are left out."""
-        return CountDataset(CountJob(self.paths, self.tokenizer, self.lower, min_count))
+        """How often each distinct key occurs; keys that occur less often than ``min_count`` are left out."""
+        return CountDataset(CountJob(self.paths, self.keys, min_count))
+
+    def top(self, count: int) -> CountDataset:
+        """The ``count`` most frequent keys, as ``count().top(count)``."""
+        return self.count().top(count)
+
+    def distinct(self, *, approx: bool = False) -> DistinctDataset:
+        """The different keys.
+
+        Args:
+            approx: only their number is wanted, and an estimate will do: HyperLogLog, standard
+                error 0.81 %, 16 KiB a task.
+        """
+        return DistinctDataset(DistinctJob(self.paths, self.keys, approx))
+
+    def index(self, *, counts: bool = False) -> IndexDataset:  # type: ignore[override]  # of tuple
+        """Which files each key occurs in, and with ``counts`` how often."""
+        return IndexDataset(IndexJob(self.paths, self.keys, counts))
 
 
 class CountDataset(NamedTuple):
-    """Pairs ``(word, count)``: bytes and an exact integer."""
+    """Pairs ``(key, count)``: bytes and an exact integer."""
 
     job: CountJob
 
     def top(self, count: int) -> CountDataset:
-        """The ``count`` largest counts, largest first; equal counts by word bytes."""
-        return CountDataset(self.job._replace(top=count if self.job.top is None else min(count, self.job.top)))
+        """The ``count`` largest counts, largest first; equal counts by key bytes."""
+        least = count if self.job.top is None else min(count, self.job.top)
+        return CountDataset(msgspec.structs.replace(self.job, top=least))
 
     def collect(self, executor: Executor | None = None) -> list[tuple[bytes, int]]:
-        """All pairs, sorted by word bytes (after :meth:`top`: by count, descending).
+        """All pairs, sorted by key bytes (after :meth:`top`: by count, descending).
 
-        Holds the whole result in memory.
+        Holds the whole result in memory, beside the budget.
 
         Raises:
-            UsageError, InputError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
+            UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
         """
-        sink = MemorySink()
-        run_job(self.job, _options(executor), sink)
-        return [pair for part in sink.parts for pair in read_lines(part.split(b"\n")[:-1])]
+        return list(read_lines(_collect_lines(self.job, executor)))
 
     def write_tsv(
-        self,
-        path: Path,
-        *,
-        reducers: int | None = None,
-        split: int | str | None = None,
-        single: bool = False,
-        overwrite: bool = False,
-        executor: Executor | None = None,
-    ) -> JobResult:
-        """Writes ``word TAB count`` lines.
+        self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
+        overwrite: bool = False, executor: Executor | None = None,
+    ) -> JobResult:  # fmt: skip
+        """Writes ``key TAB count`` lines.
 
         Args:
-            path: a directory for part files, each sorted by word bytes, with ``_manifest.json``
+            path: a directory for part files, each sorted by key bytes, with ``_manifest.json``
                 and ``_SUCCESS``; or with ``single`` one file, sorted as a whole.
             reducers: part files; by default one for each 256 MiB of input.
             split: bytes a map task (a number, or text such as ``"64MiB"``), or ``"file"``.
@@ -124,55 +150,96 @@ class CountDataset(NamedTuple):
 
         Raises:
             OutputExistsError: the output is there already, or the place cannot be written.
-            UsageError, InputError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
+            UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
         """
-        target = os.fsencode(path)
-        sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
-        return run_job(self.job, _options(executor, reducers, parse_split(split)), sink)
+        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite)
 
     def explain(self, executor: Executor | None = None) -> str:
-        """The plan of :meth:`collect` as text: inputs, map tasks, partitions, workers.
+        """The plan of :meth:`collect` as text: inputs, map tasks, partitions, workers, budgets.
 
         Looks at names and sizes only. Part files are partitioned by key hash instead: ``--dry-run``
         with ``-o`` shows that plan.
         """
-        return explain_plan(self.job, plan_job(self.job, _options(executor), ordered=True))
+        return _explain(self.job, executor)
 
 
-def parse_split(split: int | str | None) -> int | None:
-    """Bytes of a split; 0 for ``"file"``.
+class DistinctDataset(NamedTuple):
+    """The different keys of a text."""
 
-    Raises:
-        UsageError: not a size, or less than one byte.
-    """
-    if split is None or split == "file":
-        return None if split is None else 0
-    size = config.parse_size(split) if isinstance(split, str) else split
-    if size < 1:
-        raise UsageError(f"split size out of range: {split}: write a size from 1 byte, or 'file'")
-    return size
+    job: DistinctJob
+
+    def count(self, executor: Executor | None = None) -> int:
+        """How many there are: exactly, or with ``approx`` about.
+
+        Raises:
+            UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
+        """
+        result = run_job(self.job, options_of(executor), MemorySink())
+        assert result.distinct is not None
+        return result.distinct
+
+    def collect(self, executor: Executor | None = None) -> list[bytes]:
+        """The keys, sorted by their bytes. Holds them all in memory, beside the budget.
+
+        Raises:
+            UsageError: after ``distinct(approx=True)``.
+            InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
+        """
+        if self.job.approx:
+            raise UsageError("distinct(approx=True) has no keys, only their number: call count()")
+        counts = CountJob(self.job.paths, self.job.keys)
+        return [key for key, _ in read_lines(_collect_lines(counts, executor))]
+
+    def explain(self, executor: Executor | None = None) -> str:
+        """The plan of :meth:`count` as text."""
+        return _explain(self.job, executor)
 
 
-def _options(executor: Executor | None, reducers: int | None = None, split: int | None = None) -> Options:
-    if isinstance(executor, Inline):
-        return Options(workers=0, reducers=reducers, split=split)
-    local = executor or Local()
-    return Options(local.workers, reducers, split, None if local.tmp is None else os.fsencode(local.tmp))
+class IndexDataset(NamedTuple):
+    """Pairs of a key and the files it occurs in."""
+
+    job: IndexJob
+
+    def collect(self, executor: Executor | None = None) -> list[tuple[bytes, list[bytes] | list[tuple[bytes, int]]]]:
+        """``(key, [file, ...])``, or with ``counts`` ``(key, [(file, count), ...])``, sorted by key bytes.
+
+        Files are in path order, as bytes. Holds the whole result in memory, beside the budget.
+
+        Raises:
+            UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
+        """
+        lines = (line.partition(b"\t") for line in _collect_lines(self.job, executor))
+        return [(key, parse_files(files, self.job.counts)) for key, _, files in lines]
+
+    def write_tsv(
+        self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
+        overwrite: bool = False, executor: Executor | None = None,
+    ) -> JobResult:  # fmt: skip
+        """Writes ``key TAB file,file,...`` lines; see :meth:`CountDataset.write_tsv`.
+
+        In file names backslash, TAB, LF, CR and comma stand behind a backslash.
+        """
+        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite)
+
+    def explain(self, executor: Executor | None = None) -> str:
+        """The plan of :meth:`collect` as text."""
+        return _explain(self.job, executor)
 
 
-def explain_plan(job: CountJob, plan: Plan) -> str:
-    """A plan as lines of text."""
-    files = sum(source.size is not None for source in plan.inputs)
-    streams = len(plan.inputs) - files
-    size = f"{plan.split_bytes:,} bytes each at most" if plan.split_bytes else "one a file"
-    how = "by key range" if plan.ordered else "by key hash"
-    select = f"count >= {job.min_count}" if job.min_count > 1 else "all words"
-    words = f"words ({job.tokenizer}{', lower' if job.lower else ''})"
-    lines = [
-        f"input      {files:,} files, {plan.input_bytes:,} bytes" + (f", {streams} streams" if streams else ""),
-        f"map        {len(plan.splits):,} tasks, {size}: {words}, counted",
-        f"shuffle    {plan.partitions:,} partitions {how}: sorted runs on disk",
-        f"reduce     {plan.partitions:,} tasks: merge, add, {f'top {job.top}' if job.top else select}",
-        f"workers    {plan.workers or 'none: in this process'}",
-    ]
-    return "\n".join(lines)
+def _collect_lines(job: Job, executor: Executor | None) -> list[bytes]:
+    sink = MemorySink()
+    run_job(job, options_of(executor), sink)
+    return [line for part in sink.parts for line in part.split(b"\n")[:-1]]
+
+
+def _write(
+    job: Job, path: Path, reducers: int | None, split: int | str | None, executor: Executor | None, *, single: bool,
+    overwrite: bool,
+) -> JobResult:  # fmt: skip
+    target = os.fsencode(path)
+    sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
+    return run_job(job, options_of(executor, reducers, parse_split(split)), sink)
+
+
+def _explain(job: Job, executor: Executor | None) -> str:
+    return explain_plan(job, plan_job(job, options_of(executor), ordered=True))

@@ -42,7 +42,7 @@ class Indexer:
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(BUFFER_BYTES, scheme.memory - self._table_bytes - (scheme.memory >> 4))
         splitters = None if scheme.splitters is None else list(scheme.splitters)
-        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes)
+        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes, small=True)
         self._buffer = SortBuffer(self._buffer_bytes, scheme.partitions, splitters, kind="posting")
         self._run: RunWriter | None = None
         self._document = 0

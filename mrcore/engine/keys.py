@@ -32,8 +32,15 @@ LINES_BYTES = 128 << 10  # of the buffers between the stages
 class KeySink(Protocol):
     """What takes the keys: the table and what stands behind it."""
 
-    window: int
-    memory: int  # bytes of the task
+    @property
+    def window(self) -> int:
+        """Bytes of text to feed at a time."""
+        ...
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the task may hold."""
+        ...
 
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
         """See :meth:`mrcore.engine.combiner.Combiner.feed`."""
@@ -43,7 +50,10 @@ class KeySink(Protocol):
 class Expander(Protocol):
     """Writes keys as lines; :class:`mrcore.kernels.ngrams.NgramExpander` says how."""
 
-    want: int
+    @property
+    def want(self) -> int:
+        """Room that the next key needs, or 0."""
+        ...
 
     def expand(self, data: Buffer, start: int, stop: int, final: bool, out: bytearray) -> tuple[int, int]:
         """``(next, written)``."""

@@ -1,6 +1,6 @@
-"""A map task: the tokens of some spans, counted and written as sorted runs of one run file.
+"""A map task: the keys of some spans, counted and written as sorted runs of one run file.
 
-A span owns the tokens whose first byte lies in it; so a token that crosses a border of
+A span owns the keys whose first byte lies in it; so a token that crosses a border of
 splits is read past the border by one task and skipped by the next. Text is fed in windows
 short enough that a call into native code stays below 50 ms.
 """
@@ -9,89 +9,159 @@ from __future__ import annotations
 
 import os
 
-from mrcore.engine.combiner import Scheme, TokenTooLong
+from mrcore.engine.combiner import Combiner, Scheme, TokenTooLong
+from mrcore.engine.indexer import SAMPLE_BYTES, Indexer
+from mrcore.engine.keys import KeyFeed, is_copied, is_plain, table_keys
 from mrcore.engine.spec import MapSpec, Span, TaskResult
 from mrcore.errors import BudgetError, shown
 from mrcore.kernels.fault import TruncatedError
 from mrcore.storage.files import reading
 from mrcore.storage.mapped import changed, open_bytes, open_input
+from mrcore.storage.partfile import PartWriter
 from mrcore.storage.runfile import RunWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mrcore.engine.combiner import Combiner
+    from collections.abc import Callable
+
     from mrcore.engine.task import TaskEnv
 
 STREAM_BUFFER = 1 << 20  # bytes a read of a pipe; fits the L2 cache
+EXPANDED_BYTES = 1 << 20  # for the buffers of keys that are written out before they are counted
 
 
 def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
     """Runs a map task; see :func:`mrcore.engine.task.run_task`."""
+    if spec.make == "sketch":
+        return _run_sketch(spec, env)
     partitions = spec.reducers if spec.splitters is None else len(spec.splitters) + 1
-    scheme = Scheme(spec.tokenizer, spec.lower, partitions, spec.splitters, spec.memory)
-    combiner = env.take_combiner(scheme)
-    with RunWriter(spec.output, partitions, sync=spec.sync, disk=env.disk(spec.disk)) as run:
-        combiner.begin(run)
-        bytes_in = sum(_feed_span(combiner, span, env) for span in spec.spans)
-        combiner.finish()
+    memory = spec.memory if is_plain(spec.keys) else spec.memory - EXPANDED_BYTES
+    scheme = Scheme(*table_keys(spec.keys), partitions, spec.splitters, memory)
+    postings = spec.make == "postings"
+    sink = env.take(Indexer if postings else Combiner, scheme)
+    feed = KeyFeed(spec.keys, sink)
+    kind = "posting" if postings else "sum"
+    with RunWriter(spec.output, partitions, kind=kind, sync=spec.sync, disk=env.disk(spec.disk)) as run:
+        sink.begin(run)
+        if isinstance(sink, Indexer):
+            bytes_in = _index(spec, sink, feed, env)
+        else:
+            bytes_in = sum(feed_span(feed, span, env.progress, copied=is_copied(spec.keys)) for span in spec.spans)
+        sink.finish()
     result = TaskResult(
-        spec.task, spec.output, bytes_in, run.size, combiner.tokens, run.records, tokens=combiner.tokens,
-        spills=combiner.spills, memory=combiner.memory_peak,
+        spec.task, spec.output, bytes_in, run.size, sink.tokens, run.records, tokens=sink.tokens, spills=sink.spills,
+        memory=sink.memory_peak,
     )  # fmt: skip
-    env.give_combiner(combiner)
+    env.give(sink)
     return result
 
 
-def _feed_span(combiner: Combiner, span: Span, env: TaskEnv) -> int:
+def _index(spec: MapSpec, sink: Indexer, feed: KeyFeed, env: TaskEnv) -> int:
+    left = SAMPLE_BYTES
+    sink.begin_sample()
+    for span in spec.spans:
+        if span.size > 0 and left > 0:
+            part = Span(span.path, span.start, min(span.stop, span.start + left), span.size)
+            left -= feed_span(feed, part, lambda count: None, copied=is_copied(spec.keys))
+    sink.end_sample()
+    bytes_in = 0
+    for span in spec.spans:
+        sink.begin_document(span.document)
+        bytes_in += feed_span(feed, span, env.progress, copied=is_copied(spec.keys))
+        sink.end_document()
+    return bytes_in
+
+
+def _run_sketch(spec: MapSpec, env: TaskEnv) -> TaskResult:
+    from mrcore.engine.sketch import Sketch
+
+    sink = Sketch(*table_keys(spec.keys), spec.memory)
+    feed = KeyFeed(spec.keys, sink)
+    bytes_in = sum(feed_span(feed, span, env.progress, copied=is_copied(spec.keys)) for span in spec.spans)
+    with PartWriter(spec.output, sync=spec.sync) as part:
+        part.write(sink.registers)
+    return TaskResult(spec.task, spec.output, bytes_in, part.size, 0, 1, part.check, memory=sink.memory_bytes)
+
+
+def feed_span(feed: KeyFeed, span: Span, progress: Callable[[int], None], *, copied: bool) -> int:
+    """Feeds the keys of a span; how many bytes it has.
+
+    Args:
+        progress: called with bytes consumed.
+        copied: read the file instead of mapping it.
+
+    Raises:
+        InputError: the file cannot be read, or is not what it was.
+        BudgetError: a token is too long.
+    """
     if span.size < 0:
-        return _feed_stream(combiner, span.path, env)
+        with open_input(span.path) as fd:
+            return _feed_stream(feed, span.path, lambda view, _: os.readv(fd, [view]), progress)
     with open_bytes(span.path, span.size) as data:
         try:
-            at = combiner.align(data, span.start) if span.start else 0
-            stop = combiner.align(data, span.stop) if at < span.stop else at  # or one token covers the span
-            window = combiner.window
-            while at < stop:
-                until = min(at + window, stop)
-                fed = combiner.feed(data, at, until, until == stop)
-                # A token longer than the window: look further, without counting it twice.
-                window = combiner.window if fed > at else 2 * window
-                env.progress(fed - at)
-                at = fed
+            at = feed.align(data, span.start) if span.start else 0
+            stop = feed.align(data, span.stop) if at < span.stop else at  # or one token covers the span
+            if not copied:
+                _feed_map(feed, data, at, stop, progress)
         except TruncatedError:
             raise changed(span.path) from None
         except TokenTooLong as error:
-            raise _too_long(span.path, error.at, error.size, combiner) from error
+            raise _too_long(span.path, error, feed) from error
+    if copied and at < stop:
+        _feed_copies(feed, span, at, stop, progress)
     return max(0, span.stop - span.start)
 
 
-def _feed_stream(combiner: Combiner, path: bytes, env: TaskEnv) -> int:
+def _feed_map(feed: KeyFeed, data: object, at: int, stop: int, progress: Callable[[int], None]) -> None:
+    window = feed.sink.window
+    while at < stop:
+        until = min(at + window, stop)
+        fed = feed.feed(data, at, until, until == stop)  # type: ignore[arg-type]
+        # A token longer than the window: look further, without counting it twice.
+        window = feed.sink.window if fed > at else 2 * window
+        progress(fed - at)
+        at = fed
+
+
+def _feed_copies(feed: KeyFeed, span: Span, at: int, stop: int, progress: Callable[[int], None]) -> None:
+    def read(view: memoryview, total: int) -> int:
+        return os.preadv(fd, [view[: stop - at - total]], at + total) if total < stop - at else 0
+
+    with open_input(span.path) as fd:
+        if _feed_stream(feed, span.path, read, progress, at) < stop - at:
+            raise changed(span.path)
+
+
+def _feed_stream(
+    feed: KeyFeed, path: bytes, read: Callable[[memoryview, int], int], progress: Callable[[int], None], base: int = 0
+) -> int:
+    """Feeds what ``read(view, bytes read before)`` brings until it brings nothing; bytes read."""
     buffer = bytearray(STREAM_BUFFER)
     held = seen = total = 0  # bytes at the buffer's start: of an unfinished token, fed in vain; bytes read
-    with open_input(path) as fd:
-        while True:
-            if held == len(buffer):  # one token fills it
-                if 2 * held > combiner.scheme.memory // 3:
-                    raise _too_long(path, total - held, held, combiner)
-                buffer += bytes(len(buffer))
-            with reading(path), memoryview(buffer) as view:
-                count = os.readv(fd, [view[held:]])
-            total += count
-            env.progress(count)
-            held += count
-            if count and held < 2 * seen:
-                continue  # a long token: fed again when twice as long, so that all feeding is linear
-            try:
-                fed = combiner.feed(buffer, 0, held, count == 0)
-            except TokenTooLong as error:
-                raise _too_long(path, total - held + error.at, error.size, combiner) from error
-            if not count:
-                return total
-            held = seen = held - fed
-            buffer[:held] = buffer[fed : fed + held]
+    while True:
+        if held == len(buffer):  # one token fills it
+            if 2 * held > feed.sink.memory // 3:
+                raise _too_long(path, TokenTooLong(base + total - held, held), feed)
+            buffer += bytes(len(buffer))
+        with reading(path), memoryview(buffer) as view:
+            count = read(view[held:], total)
+        total += count
+        progress(count)
+        held += count
+        if count and held < 2 * seen:
+            continue  # a long token: fed again when twice as long, so that all feeding is linear
+        try:
+            fed = feed.feed(buffer, 0, held, count == 0)
+        except TokenTooLong as error:
+            raise _too_long(path, TokenTooLong(base + total - held + error.at, error.size), feed) from error
+        if not count:
+            return total
+        held = seen = held - fed
+        buffer[:held] = buffer[fed : fed + held]
 
 
-def _too_long(path: bytes, at: int, size: int, combiner: Combiner) -> BudgetError:
+def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
     return BudgetError(
-        f"a token of {size:,} bytes or more: {shown(path)}, byte {at}: a task has {combiner.scheme.memory:,} bytes of "
-        "memory, and a token may take a fifth of that: raise --memory, or lower -j"
+        f"a token of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
+        "bytes of memory, and a token may take a fifth of that: raise --memory, or lower -j"
     )

@@ -109,8 +109,7 @@ class Merging:
 
     def _pass(self, most: int) -> None:
         """Merges neighbours into fewer runs: all of them, or the first that are too many."""
-        runs: list[Run] = self.runs
-        merged: list[Run] = []
+        runs, merged = self.runs, list[Run]()
         while runs and (over := len(merged) + len(runs) - most) > 0:
             many = fan_in(runs, self.limits, self.kind)
             if many < min(2, len(runs)):  # merging others first makes no record smaller

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from mrcore import resources
 from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.engine.spec import ReduceSpec, TaskResult
+from mrcore.storage.documents import read_documents
 from mrcore.storage.partfile import PartWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mrcore.engine.task import TaskEnv
     from mrcore.kernels.merge import Merge
 
 TOP_BUFFER = 64 << 10
 TOP_SPARE = 1000  # lines beside twice the wanted ones that are kept before the worst are dropped
+DESCRIPTORS_KEPT = 24  # that are not for run files
 
 
 def run_reduce(spec: ReduceSpec, env: TaskEnv) -> TaskResult:
     """Runs a reduce task; see :func:`mrcore.engine.task.run_task`."""
-    env.drop_combiner()
+    env.drop()
     runs = find_runs(spec.runs, spec.task)
     bytes_in = sum(run.segment.size for run in runs)
-    with Merging(runs, Limits(spec.memory), spec.output, disk=env.disk(spec.disk)) as merging:
-        if not spec.lines:
-            merge = merging.final("nothing", spec.min_count)
-            for _ in merge:
+    kind = "posting" if spec.emit.startswith("files") else "sum"
+    limits = Limits(spec.memory, max(2, resources.descriptors() - DESCRIPTORS_KEPT))
+    with Merging(runs, limits, spec.output, kind=kind, disk=env.disk(spec.disk)) as merging:
+        merge, chunks = _plan_chunks(spec, merging)
+        if spec.emit == "nothing":
+            for _ in chunks:
                 pass
             size, check = 0, ""
         else:
-            merge = merging.final("lines", spec.min_count, TOP_BUFFER if spec.top else None)
-            chunks: Iterator[bytes | memoryview] = iter(_top_lines(merge, spec.top)) if spec.top else iter(merge)
-            with PartWriter(spec.output, sync=spec.sync) as part:
+            disk = env.disk(spec.disk) if spec.part_disk else None
+            with PartWriter(spec.output, sync=spec.sync, disk=disk) as part:
                 for chunk in chunks:
                     part.write(chunk)
                     env.progress(0)
@@ -41,6 +45,21 @@ def run_reduce(spec: ReduceSpec, env: TaskEnv) -> TaskResult:
         spec.task, spec.output, bytes_in, size, merge.records_in, records_out, check,
         passes=merging.passes, merged_bytes=merging.merged_bytes,
     )  # fmt: skip
+
+
+def _plan_chunks(spec: ReduceSpec, merging: Merging) -> tuple[Merge, Iterable[bytes | memoryview]]:
+    """The last merge, and the output that comes of it as it is iterated."""
+    if spec.emit.startswith("files"):
+        from mrcore.kernels.postings import PostingsText
+
+        merge = merging.final("records", None)
+        text = PostingsText(read_documents(spec.documents), spec.emit == "files:counts", merging.limits.out_bytes)
+        return merge, text.lines(merge)
+    if spec.top:
+        merge = merging.final("lines", spec.min_count, TOP_BUFFER)
+        return merge, _top_lines(merge, spec.top)
+    merge = merging.final(spec.emit, spec.min_count)
+    return merge, merge
 
 
 def _top_lines(merge: Merge, top: int) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ FILES_MAX = 20_000
 
 
 def plan_splits(
-    inputs: list[Input], split_bytes: int, *, per_file: bool = False, taper: bool = False
+    inputs: list[Input], split_bytes: int, *, per_file: bool = False, taper: bool = False, whole: bool = False
 ) -> list[tuple[Span, ...]]:
     """The spans of each map task, in input order.
 
@@ -26,6 +26,7 @@ def plan_splits(
         split_bytes: target size, at least 1.
         per_file: one task a file, whatever its size.
         taper: half the split size from three quarters of the bytes on.
+        whole: do not cut files.
     """
     taper_from = sum(source.bytes for source in inputs) * 3 // 4 if taper else None
     seen = 0  # bytes of the inputs before the next piece
@@ -40,19 +41,19 @@ def plan_splits(
         packed.clear()
         packed_bytes = 0
 
-    for source in inputs:
+    for document, source in enumerate(inputs):
         if source.size is None or per_file:
             close()
             size = -1 if source.size is None else source.size
-            tasks.append((Span(source.path, 0, max(size, 0), size),))
+            tasks.append((Span(source.path, 0, max(size, 0), size, document),))
             continue
         start = 0
         while start < source.size:
             target = split_bytes if taper_from is None or seen < taper_from else max(1, split_bytes // 2)
-            stop = min(start + target, source.size)
+            stop = source.size if whole else min(start + target, source.size)
             if packed and (packed_bytes + stop - start > target or len(packed) == FILES_MAX):
                 close()
-            packed.append(Span(source.path, start, stop, source.size))
+            packed.append(Span(source.path, start, stop, source.size, document))
             packed_bytes += stop - start
             seen += stop - start
             start = stop

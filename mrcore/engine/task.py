@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrcore.engine.combiner import Combiner, Scheme
+from mrcore.engine.indexer import Indexer
 from mrcore.engine.map_task import run_map
 from mrcore.engine.reduce_task import run_reduce
 from mrcore.engine.spec import Disk, MapSpec, TaskResult, TaskSpec
@@ -24,21 +25,21 @@ class TaskEnv:
 
     def __init__(self, progress: Callable[[int], None] = lambda count: None) -> None:
         self.progress = progress
-        self._combiner: Combiner | None = None
+        self._kept: Combiner | Indexer | None = None
         self._budgets: dict[bytes, DiskBudget] = {}
 
-    def take_combiner(self, scheme: Scheme) -> Combiner:
-        """An empty combiner, its memory used before if possible. Give it back only when it is sound."""
-        kept, self._combiner = self._combiner, None
-        return kept if kept is not None and kept.scheme == scheme else Combiner(scheme)
+    def take(self, kind: type[Combiner] | type[Indexer], scheme: Scheme) -> Combiner | Indexer:
+        """An empty combiner or indexer, its memory used before if possible. Give it back only when it is sound."""
+        kept, self._kept = self._kept, None
+        return kept if isinstance(kept, kind) and kept.scheme == scheme else kind(scheme)
 
-    def give_combiner(self, combiner: Combiner) -> None:
-        """Returns a combiner for the next task."""
-        self._combiner = combiner
+    def give(self, sink: Combiner | Indexer) -> None:
+        """Returns one for the next task."""
+        self._kept = sink
 
-    def drop_combiner(self) -> None:
+    def drop(self) -> None:
         """Lets the memory of map tasks go: a reduce task begins."""
-        self._combiner = None
+        self._kept = None
 
     def disk(self, disk: Disk | None) -> DiskBudget | None:
         """The job's disk budget."""

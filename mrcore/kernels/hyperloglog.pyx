@@ -11,8 +11,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport uint8_t, uint32_t
 from mrcore.kernels.cpu cimport dispatch
+from mrcore.kernels.fault cimport guard_call, guard_install
 from mrcore.kernels.memory cimport Pages
-from mrcore.kernels.table import TruncatedError
+from mrcore.kernels.fault import TruncatedError
 from mrcore.kernels.tokenize import TOKENIZERS
 
 cdef double ALPHA = 0.7213475204444817  # 1 / (2 ln 2), as a number: a logarithm may differ from machine to machine
@@ -63,9 +64,7 @@ cdef class HyperLogLog:
                              f"{_c.MR_HYPERLOGLOG_PRECISION_MAX}, not {precision}")
         if tokenizer not in TOKENIZERS:
             raise ValueError(f"unknown tokenizer {tokenizer!r}: one of {', '.join(TOKENIZERS)}")
-        cdef int error = _c.mr_fault_install()
-        if error:
-            raise OSError(error, "cannot handle SIGBUS")
+        guard_install()
         self.tokenizer = TOKENIZERS.index(tokenizer)
         self.lower = lower
         self.pages, self.room = Pages(<size_t>1 << precision), Pages()
@@ -122,7 +121,7 @@ cdef class HyperLogLog:
             call.size = min(step, stop - start)
             call.final = final and call.size == stop - start
             with nogil:
-                status = _c.mr_fault_call(run_feed, &call, call.text, call.size)
+                status = guard_call(run_feed, &call, call.text, call.size)
             if status == _c.MR_FAULT:
                 raise TruncatedError
             if status == _c.MR_OK and call.size == stop - start:

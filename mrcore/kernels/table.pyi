@@ -4,7 +4,9 @@ class CountTable:
     bytes_max: int
     full: bool
     token_bytes_wanted: int
-    def __init__(self, tokenizer: str = "whitespace", lower: bool = False, bytes_max: int = ...) -> None: ...
+    def __init__(
+        self, tokenizer: str = "whitespace", lower: bool = False, bytes_max: int = ..., *, small: bool = False
+    ) -> None: ...
     @property
     def distinct(self) -> int: ...
     @property

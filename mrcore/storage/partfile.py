@@ -6,12 +6,15 @@ import os
 
 from xxhash import xxh3_64
 
+from mrcore.errors import CorruptionError, shown
 from mrcore.kernels.process import start_writeback
-from mrcore.storage.files import write_error, writing
+from mrcore.storage.files import reading, write_error, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from mrcore.storage.budget import DiskBudget
 
 WRITEBACK_BYTES = 8 << 20
 """Written bytes that are sent on to the disk at a time, so that the sync at the end finds little left to do."""
@@ -20,18 +23,20 @@ WRITEBACK_BYTES = 8 << 20
 class PartWriter:
     """Writes a part file; a context manager.
 
-    On a clean exit the file is synced, if ``sync``; on an error it is removed.
+    On a clean exit the file is synced, if ``sync``; on an error it is removed. What it takes is
+    taken from ``disk``, if that is given.
 
     Raises:
         OutputExistsError: it exists already or cannot be written.
         DiskFullError: no space is left.
     """
 
-    def __init__(self, path: bytes, *, sync: bool = True) -> None:
+    def __init__(self, path: bytes, *, sync: bool = True, disk: DiskBudget | None = None) -> None:
         self.path = path
         self.size = 0
         self._check = xxh3_64()
         self._sync = sync
+        self._disk, self._taken = disk, 0
         self._sent = 0  # bytes whose writing to the disk was started
         with writing(path):
             self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed in __exit__
@@ -46,6 +51,8 @@ class PartWriter:
         self._check.update(data)
         view = memoryview(data)
         self.size += len(view)
+        if self._disk is not None and self.size > self._taken:
+            self._taken += self._disk.take(self.size - self._taken, self.path)
         try:
             while view:
                 view = view[self._file.write(view) :]
@@ -70,3 +77,19 @@ class PartWriter:
             self._file.close()
             if kind is not None:
                 os.unlink(self.path)
+            if self._disk is not None:
+                self._disk.give(self._taken - (self.size if kind is None else 0))
+
+
+def read_part(path: bytes, size: int, check: str) -> bytes:
+    """All of a small part file.
+
+    Raises:
+        CorruptionError: it has not ``size`` bytes, or they fail their checksum.
+        InputError: it cannot be read.
+    """
+    with reading(path), open(path, "rb") as file:
+        data = file.read(size + 1)
+    if len(data) != size or xxh3_64(data).hexdigest() != check:
+        raise CorruptionError(f"corrupt part file: {shown(path)}: its {size} bytes did not read back as written")
+    return data

@@ -119,7 +119,7 @@ class RunWriter:
             raise write_error(self.path, error) from error
 
     def segment(self, partition: int, blocks: Iterable[memoryview | bytes], count: Callable[[], int]) -> None:
-        """Adds a run of a partition: its blocks of records; ``count`` is asked afterwards how many records they have."""
+        """Adds a run of a partition: its blocks of records; ``count`` says afterwards how many records they held."""
         start, raw, largest = self._at, 0, 0
         for block in blocks:
             if len(block):

@@ -1,0 +1,149 @@
+"""Deciding how a job is run, before anything of it is read: splits, partitions, workers, budgets.
+
+The memory budget is divided before the job starts: what the coordinator holds for its list of
+inputs, then an equal share for each worker, from which its tasks take what they hold, one at a
+time. A job that cannot run in its shares is refused here, with the least budget that would do.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mrcore import config, resources
+from mrcore.engine import combiner, merging
+from mrcore.engine.keys import is_plain
+from mrcore.engine.map_task import EXPANDED_BYTES
+from mrcore.engine.spec import Span
+from mrcore.engine.splits import plan_splits
+from mrcore.errors import BudgetError, UsageError
+from mrcore.formats.inputs import Input, find_inputs
+from mrcore.runtime.jobs import IndexJob, Job, check_job
+
+RANGE_BYTES = 32 * config.MIB  # input bytes a range partition: small enough to start writing early
+RANGES_MAX = 64
+TASKS_MAX = 1 << 20
+INPUT_BYTES = 512  # that the coordinator holds for each input, about: path, spans, specs
+TOP_LINE_BYTES = 256  # that a line among the best takes
+WORKERS_MAX = 1024
+
+
+class Options(NamedTuple):
+    """How to run it; nothing here changes the answer, and only ``reducers`` the part files."""
+
+    workers: int | None = None  # None: one a core, and none at all for small input; 0: this process
+    reducers: int | None = None
+    split: int | None = None  # bytes; 0: one task a file
+    tmp: bytes | None = None
+    memory: int | None = None  # bytes; None: half of what is available
+    tmp_limit: int | None = None  # bytes of intermediate files
+
+
+class Plan(NamedTuple):
+    """What a job will do, before it does it."""
+
+    inputs: list[Input]
+    splits: list[tuple[Span, ...]]
+    split_bytes: int  # 0: one task a file
+    partitions: int
+    ordered: bool  # by key range
+    workers: int  # 0: this process
+    memory: int  # bytes for all processes
+    share: int  # bytes for each task at work
+    memory_least: int  # with which it could run too
+    tmp_limit: int | None
+    tmp_estimate: int  # bytes of intermediate files at most, as far as the inputs' sizes are known
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the inputs whose size is known."""
+        return sum(source.bytes for source in self.inputs)
+
+
+def check_options(options: Options) -> None:
+    """Refuses what makes no sense.
+
+    Raises:
+        UsageError: naming the value and what to write instead.
+    """
+    if options.workers is not None and not 0 <= options.workers <= WORKERS_MAX:
+        raise UsageError(f"workers out of range: {options.workers}: write 0 to {WORKERS_MAX}")
+    if options.reducers is not None and not 1 <= options.reducers <= config.PARTITIONS_LIMIT:
+        raise UsageError(f"reducers out of range: {options.reducers}: write 1 to {config.PARTITIONS_LIMIT}")
+
+
+def plan_job(job: Job, options: Options, *, ordered: bool) -> Plan:
+    """Decides everything from the inputs' names and sizes and the budgets.
+
+    Raises:
+        UsageError, InputError: see :func:`check_options`, :func:`mrcore.runtime.jobs.check_job` and
+            :func:`mrcore.formats.inputs.find_inputs`.
+        BudgetError: the memory would not do.
+    """
+    check_job(job)
+    check_options(options)
+    inputs = find_inputs(job.paths)
+    if isinstance(job, IndexJob):
+        inputs = sorted({source.path: source for source in inputs}.values())
+    total = sum(source.bytes for source in inputs)
+    split = config.split_size(total) if options.split is None else options.split
+    if split and total // split > TASKS_MAX:
+        raise UsageError(f"too many map tasks: {total // split:,} splits of {split:,} bytes: write a larger --split")
+    splits = plan_splits(
+        inputs, split or 1, per_file=split == 0, taper=options.split is None, whole=job.keys.cross_lines
+    )
+    small = total <= config.SMALL_INPUT and all(source.size is not None for source in inputs)
+    workers = options.workers
+    if workers is None:
+        alone = small or (len(splits) == 1 and not total)
+        workers = 0 if alone else min(resources.cores(), WORKERS_MAX)
+    if job.emit == "nothing" or job.top is not None:  # no part files: only as many as keep the workers busy
+        partitions = min(RANGES_MAX, options.reducers or config.reducers(total))
+    elif ordered:
+        partitions = 1 if workers == 0 and small else min(RANGES_MAX, max(1, total // RANGE_BYTES))
+    else:
+        partitions = options.reducers or config.reducers(total)
+    by_range = ordered and job.emit != "nothing" and job.top is None
+    return _divide(
+        job, options, Plan(inputs, splits, split, partitions, by_range, workers, 0, 0, 0, options.tmp_limit, 0)
+    )
+
+
+def _divide(job: Job, options: Options, plan: Plan) -> Plan:
+    """Divides the memory; with fewer workers, if the user left their number open."""
+    memory = resources.available_memory() // 2 if options.memory is None else options.memory
+    held = INPUT_BYTES * len(plan.inputs)
+    least = share_least(job, plan)
+    workers = plan.workers
+    if options.workers is None and workers:
+        workers = max(1, min(workers, (memory - held) // least))
+    share = (memory - held) // max(1, workers)
+    memory_least = held + least * max(1, workers)
+    if share < least:
+        hint = f"give it {config.show_size(memory_least)} or more"
+        if workers > 1:
+            hint += f", or -j 1 and {config.show_size(held + least)}"
+        raise BudgetError(f"not enough memory for this job: {config.show_size(memory)}: {hint}")
+    return plan._replace(
+        workers=workers, memory=memory, share=share, memory_least=memory_least, tmp_estimate=_estimate_tmp(job, plan)
+    )
+
+
+def share_least(job: Job, plan: Plan) -> int:
+    """Bytes without which a task of this job cannot run."""
+    hashed = 1 if plan.ordered else plan.partitions
+    least = combiner.least_memory(hashed) + (0 if is_plain(job.keys) else EXPANDED_BYTES)
+    most_lines = 2 * min(job.top or 0, plan.input_bytes // 2 + 1)
+    return max(least, merging.LEAST_BYTES + TOP_LINE_BYTES * most_lines)
+
+
+def _estimate_tmp(job: Job, plan: Plan) -> int:
+    """Bytes of intermediate files at most: every key of the text a record of its own, and no compression.
+
+    A token of n bytes and a separator becomes a record of n + 2; the shortest tokens are few. An
+    n-gram has its tokens again for each n.
+    """
+    if job.make == "sketch":
+        return len(plan.splits) << 14
+    tokens = sum(range(job.keys.n_min, job.keys.n_max + 1))
+    records = plan.input_bytes * tokens * 5 // 4
+    return records * 2 if plan.ordered else records  # then the parts are intermediate, too
