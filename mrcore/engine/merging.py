@@ -102,15 +102,19 @@ class Merging:
 
     def final(self, emit: str, value_min: int | None, out_bytes: int | None = None) -> Merge:
         """The last merge, after as many passes as were needed before it."""
-        while (most := fan_in(self.runs, self.limits, self.kind)) < len(self.runs):
-            self._pass(most)
+        while self._over(self.runs):
+            self._pass()
             self.passes += 1
         return self._merge(self.runs, emit, value_min, out_bytes or self.limits.out_bytes)
 
-    def _pass(self, most: int) -> None:
+    def _over(self, runs: list[Run]) -> int:
+        """How many runs more than one merge takes."""
+        return len(runs) - fan_in(runs, self.limits, self.kind)
+
+    def _pass(self) -> None:
         """Merges neighbours into fewer runs: all of them, or the first that are too many."""
         runs, merged = self.runs, list[Run]()
-        while runs and (over := len(merged) + len(runs) - most) > 0:
+        while runs and (over := self._over(merged + runs)):
             many = fan_in(runs, self.limits, self.kind)
             if many < min(2, len(runs)):  # merging others first makes no record smaller
                 raise self._too_large(runs[:2])

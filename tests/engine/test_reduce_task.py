@@ -85,8 +85,7 @@ def spilled(folder, count, seed=1):
     path = os.fsencode(folder / "run-0")
     with RunWriter(path, 1, sync=False) as run:
         for _ in range(count):
-            pairs = sorted((b"%05d" % rng.randrange(20_000), rng.randrange(1, 9)) for _ in range(9000))
-            pairs = reference.merge([pairs])
+            pairs = [(b"%05d" % key, 1 + key % 7) for key in sorted(rng.sample(range(20_000), 8000))]
             run.segment(0, [reference.encode_records(pairs)], pairs.__len__)  # a block of about 55 KiB
             total.update(dict(pairs))
     return (path,), reference.encode_lines(sorted(total.items()))
