@@ -333,6 +333,17 @@ class RunReader:
         if left or largest != segment.block_max:
             raise self.corrupt(end, "the segment's sizes are not those of its blocks")
 
+    def block_sizes(self, segment: Segment) -> Iterator[tuple[int, int, int]]:
+        """Offset, raw and stored bytes of a segment's blocks, without a look at what is stored."""
+        at, end = segment.offset, segment.offset + segment.size
+        while at < end:
+            head = self._read(at, min(_BLOCK_HEAD, end - at))
+            if len(head) < _BLOCK_HEAD:
+                raise self.corrupt(at, "the segment ends inside a block")
+            raw_size, stored_size = self._check_sizes(head, at, end, segment.block_max)
+            yield at, raw_size, stored_size
+            at += _BLOCK_HEAD + stored_size
+
     def _read(self, at: int, size: int) -> bytes:
         with reading(self.path):
             data = os.pread(self._fd, size, at)
