@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WRITEBACK_BYTES = 8 << 20
+"""Written bytes that are sent on to the disk at a time, so that the sync at the end finds little left to do."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

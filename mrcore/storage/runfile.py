@@ -37,7 +37,8 @@ import lz4.block
 from xxhash import xxh3_64, xxh3_64_intdigest
 
 from mrcore.errors import CorruptionError, shown
-from mrcore.storage.files import reading, write_error, writing
+from mrcore.kernels.process import start_writeback
+from mrcore.storage.files import WRITEBACK_BYTES, reading, write_error, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class RunWriter:
         self._disk = disk
         self._skip = 0  # blocks that are not worth a try at compression
         self._segments: list[Segment] = []
-        self.size = self._at = self._taken = 0
+        self.size = self._at = self._taken = self._sent = 0
         with writing(path):
             # typeshed knows the class only for a literal buffer size; closed in __exit__
             self._file: BufferedWriter = open(path, "xb", _WRITE_BUFFER)  # type: ignore[assignment]  # noqa: SIM115
@@ -116,6 +117,10 @@ class RunWriter:
             self._file.write(data)
         except OSError as error:
             raise write_error(self.path, error) from error
+        if self._sync and self._at - self._sent >= WRITEBACK_BYTES:
+            # What the buffer still holds is sent with the next piece.
+            start_writeback(self._file.fileno(), self._sent, self._at - self._sent - _WRITE_BUFFER)
+            self._sent = self._at - _WRITE_BUFFER
 
     def segment(self, partition: int, blocks: Iterable[memoryview | bytes], count: Callable[[], int]) -> None:
         """Adds a run of a partition: its blocks of records; ``count`` says afterwards how many records they held."""
