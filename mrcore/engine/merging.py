@@ -62,15 +62,21 @@ def find_runs(paths: tuple[bytes, ...], partition: int) -> list[Run]:
     return found
 
 
-def fan_in(runs: list[Run], limits: Limits) -> int:
-    """How many of the first runs can be merged at once.
+def merge_memory(runs: list[Run], limits: Limits) -> int:
+    """Bytes that a merge of these runs holds.
 
     A run holds its block. While one block is read its compressed form is there too, and the output
     may hold one record as large as any block.
     """
+    blocks = [run.segment.block_max for run in runs]
+    return sum(blocks) + RUN_BYTES * len(runs) + 2 * max(blocks, default=0) + limits.out_bytes
+
+
+def fan_in(runs: list[Run], limits: Limits) -> int:
+    """How many of the first runs can be merged at once."""
     files: set[bytes] = set()
     held = largest = count = 0
-    for run in runs[: limits.runs]:
+    for run in runs[: limits.runs]:  # merge_memory(), run by run
         held += run.segment.block_max + RUN_BYTES
         largest = max(largest, run.segment.block_max)
         files.add(run.path)
@@ -92,7 +98,7 @@ class Merging:
     ) -> None:
         self.runs, self.limits, self.kind = runs, limits, kind
         self.passes = 1
-        self.merged_bytes = 0
+        self.merged_bytes = self.memory_peak = 0
         self._name, self._disk = name, disk
         self._made = 0
         self._temporary: dict[bytes, int] = {}  # path -> bytes
@@ -140,6 +146,7 @@ class Merging:
             return Run(path, reader.segments(partition)[0])
 
     def _merge(self, runs: list[Run], emit: str, value_min: int | None, out_bytes: int) -> Merge:
+        self.memory_peak = max(self.memory_peak, merge_memory(runs, self.limits))
         readers: dict[bytes, RunReader] = {}
         blocks: list[Iterator[bytes]] = []
         for run in runs:

@@ -106,7 +106,7 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
         clock.lap("reduce")
         reducers = plan.partitions if job.top is None and job.emit != "nothing" else 1
         outputs = sink.commit(job.describe() | {"reducers": reducers})
-        used = {"memory_peak": max((task.memory for task in maps), default=0), "tmp_peak": disk.peak}
+        used = {"memory_peak": max((task.memory for task in (*maps, *parts)), default=0), "tmp_peak": disk.peak}
     clock.lap("commit")
     return JobResult(
         tuple(os.fsdecode(path) for path in outputs), run.counters(maps, parts), clock.seconds(), plan, tuple(parts),

@@ -24,6 +24,7 @@ RANGES_MAX = 64
 STREAM_RANGES = 16
 TASKS_MAX = 1 << 20
 INPUT_BYTES = 512  # that the coordinator holds for each input, about: path, spans, specs
+NAME_COPIES, NAME_BYTES = 3, 40  # of a file's name in an index, and what each copy takes beside its bytes
 TOP_LINE_BYTES = 256  # that a line among the best takes
 WORKERS_MAX = 1024
 
@@ -150,6 +151,8 @@ def share_least(job: Job, plan: Plan) -> int:
     """Bytes without which a task of this job cannot run."""
     hashed = 1 if plan.ordered else plan.partitions
     least = combiner.least_memory(hashed) + (0 if is_plain(job.keys) else EXPANDED_BYTES)
+    if isinstance(job, IndexJob):  # every reduce task holds the names of all files
+        least += NAME_COPIES * sum(len(source.path) + NAME_BYTES for source in plan.inputs)
     most_lines = 2 * min(job.top or 0, plan.input_bytes // 2 + 1)
     return max(least, merging.LEAST_BYTES + TOP_LINE_BYTES * most_lines)
 
