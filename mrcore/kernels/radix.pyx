@@ -164,11 +164,12 @@ cdef class SortBuffer:
     def aim(self, CountTable table, uint64_t records):
         """Chooses the key ranges: quantiles of the table's keys, for about so many records. The buffer must be empty."""
         cdef uint64_t *words = <uint64_t *>self.splitter_words.address
-        cdef size_t n = _c.mr_table_sample(&table.table, words, SAMPLE_WORDS), i, kept = 0
+        cdef size_t n, i, kept = 0
         cdef uint64_t ranges = min(records // BUCKET_RECORDS // self.radix.hashed + 1,
                                    self.buckets_max // self.radix.hashed, <uint64_t>_c.MR_RADIX_RANGES_MAX)
         if not self.empty:
             raise ValueError("the buffer holds records: their ranges stand")
+        n = _c.mr_table_sample(&table.table, words, SAMPLE_WORDS)
         ordered = sorted([words[i] for i in range(n)]) if ranges > 1 else []
         for i in range(1, ranges if ordered else 0):
             word = ordered[n * i // ranges]
