@@ -346,6 +346,7 @@ cdef class SortBuffer:
         """Gives the memory of the records back to the system; the buffer must be empty."""
         if not self.empty:
             raise ValueError("the buffer holds records")
+        _c.mr_radix_clear(&self.radix)  # the chain of spare chunks stands in the pool
         self.pool.release()
         self.entries.release()
         self.scratch.release()
