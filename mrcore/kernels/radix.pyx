@@ -215,15 +215,19 @@ cdef class SortBuffer:
 
         Raises:
             MemoryError: a key is larger than the whole buffer.
+            ValueError: a table of more than 2^32 - 1 tokens for postings, whose records hold counts of 32 bits.
         """
         cdef uint32_t want = 0
         cdef _c.mr_status status
+        if self.radix.kind == _c.MR_VALUE_POSTING and table.table.tokens > 0xFFFFFFFFu:
+            raise ValueError(f"{table.table.tokens} tokens of one document: take the table's keys earlier")
         with nogil:
             status = _c.mr_radix_take(&self.radix, &table.table, document, &self.taken, &want)
         self.full = status == _c.MR_NEED_ROOM
         if not self.full:
             memset(&self.taken, 0, sizeof(_c.mr_table_cursor))
         elif want > self.radix.chunks:
+            memset(&self.taken, 0, sizeof(_c.mr_table_cursor))
             raise MemoryError(f"a key needs {<uint64_t>want * _c.MR_RADIX_CHUNK} bytes of a sort buffer of "
                               f"{self.pool_bytes}")
 
