@@ -26,6 +26,7 @@ cdef enum:
     CHUNKS_A_BUCKET = 4        # at least, lest half of the pool be begun chunks
     SAMPLE_WORDS = 8192
     STEP = 64 << 10            # block bytes that a partition's first block has room for
+    FIXED_BYTES = 65536 * 2 + SAMPLE_WORDS * 8 + STEP + (16 << 10)  # tables of the ranges, a block, parts of pages
 
 cdef uint32_t ALL = 0xFFFFFFFF  # buckets
 
@@ -120,10 +121,11 @@ cdef class SortBuffer:
         """Gives each part its share: the sort's arrays, the tables of the ranges, the rest to the pool."""
         cdef size_t fixed, chunks
         self.sort_records = min(max(bytes_max // 8 // (2 * sizeof(mr_entry)), SORT_RECORDS_MIN), SORT_RECORDS_MAX)
-        fixed = 2 * self.sort_records * sizeof(mr_entry) + 65536 * sizeof(uint16_t)
+        fixed = 2 * self.sort_records * sizeof(mr_entry) + FIXED_BYTES
         chunks = (bytes_max - fixed) // (_c.MR_RADIX_CHUNK + (sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)) // 2)
-        self.buckets_max = max(min(chunks // CHUNKS_A_BUCKET, self.radix.hashed * _c.MR_RADIX_RANGES_MAX),
-                               self.radix.hashed)
+        chunks = min(chunks, <size_t>0xFFFFFFFE)  # they are counted in 32 bits
+        self.buckets_max = max(min(chunks // CHUNKS_A_BUCKET, <size_t>self.radix.hashed * _c.MR_RADIX_RANGES_MAX),
+                               <size_t>self.radix.hashed)
         self.pool_bytes = chunks * _c.MR_RADIX_CHUNK
         self.pool = Pages(self.pool_bytes + _c.MR_RADIX_SLACK)
         self.buckets = Pages(self.buckets_max * sizeof(_c.mr_bucket))
@@ -357,7 +359,7 @@ cdef class SortBuffer:
         self.high = 0
 
 
-def bytes_min(uint32_t hashed):
+def bytes_min(size_t hashed):
     """The least ``bytes_max`` of a buffer for so many partitions by hash."""
-    chunk = _c.MR_RADIX_CHUNK + sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)
-    return 65536 * 2 + 2 * SORT_RECORDS_MIN * sizeof(mr_entry) + max(CHUNKS_A_BUCKET * hashed, 128) * chunk
+    cdef size_t chunk = _c.MR_RADIX_CHUNK + sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)
+    return FIXED_BYTES + 2 * SORT_RECORDS_MIN * sizeof(mr_entry) + max(CHUNKS_A_BUCKET * hashed, <size_t>128) * chunk
