@@ -77,6 +77,7 @@ cdef class SortBuffer:
     cdef uint32_t only               # the bucket of a run of its own, or all
     cdef uint32_t bucket             # that is loaded next
     cdef size_t at, end              # entries that were loaded and not written
+    cdef bint writing                # the blocks of a partition were begun and not all taken
 
     def __init__(self, size_t bytes_max, uint32_t partitions=1, list splitters=None, *, str tokenizer="whitespace",
                  bint lower=False, str kind="sum"):
@@ -237,8 +238,12 @@ cdef class SortBuffer:
         """Starts the next sorted run of what is in the buffer; False when all was written.
 
         A bucket with more records than are sorted at once is written in several runs.
+
+        Raises:
+            ValueError: blocks of the run before were left.
         """
         cdef uint32_t b
+        self.check_taken()
         cdef _c.mr_radix_cursor *cursors = <_c.mr_radix_cursor *>self.cursors.address
         self.bucket = 0
         self.at = self.end = 0
@@ -278,23 +283,44 @@ cdef class SortBuffer:
         self.at = 0
         self.bucket += 1
 
+    cdef void check_taken(self) except *:
+        if self.writing:
+            raise ValueError("not all blocks of a partition were taken: its records are lost until clear()")
+
+    cdef _c.mr_status encode(self, size_t stop, uint8_t *out, size_t room, size_t *written, size_t *want) noexcept:
+        """Encodes loaded records before ``stop`` until the room is full."""
+        cdef mr_entry *entries = <mr_entry *>self.entries.address
+        cdef size_t next = self.at, records = 0
+        cdef _c.mr_status status
+        with nogil:
+            if self.radix.kind == _c.MR_VALUE_SUM:
+                status = _c.mr_record_encode(entries, stop, &next, out, room, written, want)
+                records = next - self.at
+            else:
+                status = _c.mr_record_encode_postings(entries, stop, &next, out, room, written, want, &records)
+        self.records += records
+        self.at = next
+        return status
+
     def blocks(self, uint32_t partition, size_t block_size):
         """Yields a partition's records of this run as blocks of up to ``block_size`` encoded bytes.
 
         Partitions are asked for in their order. A record larger than a block gets one of its own.
         Each block is a view of one buffer that the next block overwrites.
+
+        Raises:
+            IndexError: there is no such partition.
+            ValueError: blocks of a partition before were left.
         """
-        cdef uint32_t last = self.radix.ranges
-        cdef size_t filled = 0, next, written = 0, want = 0, room = max(block_size, 64)
-        cdef uint8_t[::1] view
-        cdef uint8_t *out
+        cdef size_t filled = 0, written = 0, want = 0, room = max(block_size, 64), stop
         cdef _c.mr_status status
-        cdef size_t stop, records = 0
-        cdef mr_entry *entries = <mr_entry *>self.entries.address
+        cdef uint32_t last = self.radix.ranges
+        if partition >= self.by.count:
+            raise IndexError(f"partition {partition} of {self.by.count}")
+        self.check_taken()
+        self.writing = True
         if <size_t>len(self.out) < room:
             self.out = bytearray(room)
-        view = self.out
-        out = &view[0]
         self.records = 0
         if self.radix.hashed > 1:
             last *= partition + 1
@@ -306,31 +332,21 @@ cdef class SortBuffer:
                     break
                 self.load()
                 continue
-            stop = self.at + _c.mr_partition_end(&self.by, partition, entries + self.at, self.end - self.at)
+            stop = self.at + _c.mr_partition_end(&self.by, partition, <mr_entry *>self.entries.address + self.at,
+                                                 self.end - self.at)
             if stop == self.at:
                 break  # the bucket goes on in the next partition
-            next = self.at
-            with nogil:
-                if self.radix.kind == _c.MR_VALUE_SUM:
-                    status = _c.mr_record_encode(entries, stop, &next, out + filled, room - filled, &written, &want)
-                    records = next - self.at
-                else:
-                    status = _c.mr_record_encode_postings(entries, stop, &next, out + filled, room - filled, &written,
-                                                          &want, &records)
+            status = self.encode(stop, <uint8_t *>self.out + filled, room - filled, &written, &want)
             filled += written
-            self.records += records
-            self.at = next
-            if status == _c.MR_NEED_FLUSH:
-                if filled:
-                    yield memoryview(self.out)[:filled]
-                    filled = 0
-                    room = max(block_size, 64)  # also after a record that took more
-                else:
-                    if want > <size_t>len(self.out):
-                        self.out = bytearray(want)
-                        view = self.out
-                        out = &view[0]
-                    room = want
+            if status == _c.MR_NEED_FLUSH and filled:
+                yield memoryview(self.out)[:filled]
+                filled = 0
+                room = max(block_size, 64)  # also after a record that took more
+            elif status == _c.MR_NEED_FLUSH:
+                if want > <size_t>len(self.out):
+                    self.out = bytearray(want)
+                room = want
+        self.writing = False
         if filled:
             yield memoryview(self.out)[:filled]
         if <size_t>len(self.out) > max(block_size, <size_t>STEP):
@@ -339,7 +355,8 @@ cdef class SortBuffer:
     def clear(self):
         """Empties the buffer, or the bucket that was chosen; memory and ranges are kept."""
         cdef uint32_t n = self.radix.hashed * self.radix.ranges
-        self.full = False
+        self.full = self.writing = False
+        self.at = self.end = 0
         self.high = max(self.high, self.radix.used)
         memset(<void *>self.cursors.address, 0, n * sizeof(_c.mr_radix_cursor))
         if self.only == ALL:
