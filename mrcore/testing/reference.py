@@ -8,7 +8,7 @@ import itertools
 import operator
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import xxhash
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
+
+Value = TypeVar("Value")
 
 
 def partition(key: Buffer, reducers: int) -> int:
@@ -46,6 +48,24 @@ def sort(keys: list[bytes]) -> list[int]:
 def partition_range(key: bytes, splitters: list[bytes]) -> int:
     """Index of the partition of ``key`` when partition ``p`` holds ``splitters[p-1] <= key < splitters[p]``."""
     return bisect.bisect_right(splitters, key)
+
+
+def radix(
+    records: Iterable[tuple[bytes, Value]],
+    combine: Callable[[list[Value]], Value],
+    partitions: int = 1,
+    splitters: list[bytes] | None = None,
+) -> list[list[tuple[bytes, Value]]]:
+    """The records of each partition, by hash or by range, ascending by key, the values of equal keys combined."""
+    values: dict[bytes, list[Value]] = {}
+    for key, value in records:
+        values.setdefault(key, []).append(value)
+    count = partitions if splitters is None else len(splitters) + 1
+    found: list[list[tuple[bytes, Value]]] = [[] for _ in range(count)]
+    for key in sorted(values):
+        p = partition(key, partitions) if splitters is None else partition_range(key, splitters)
+        found[p].append((key, combine(values[key])))
+    return found
 
 
 def encode_varint(value: int) -> bytes:
