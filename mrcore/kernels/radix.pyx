@@ -191,11 +191,14 @@ cdef class SortBuffer:
 
         Raises:
             TruncatedError: ``data`` is a mapping whose file became shorter.
+            ValueError: the buffer is one of postings, whose documents only :meth:`take` knows.
         """
         cdef feed_call call
         cdef _c.mr_status status
         self.full = False
         self.long_size = 0
+        if self.radix.kind != _c.MR_VALUE_SUM:
+            raise ValueError("postings are taken from a table, not fed")
         if start > stop or stop > <size_t>data.shape[0]:
             raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes")
         if start == stop:
