@@ -108,6 +108,26 @@ def decode_records(block: bytes) -> list[tuple[bytes, int]]:
     return pairs
 
 
+def encode_bytes_records(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """One block of records whose values are bytes."""
+    return b"".join(encode_varint(len(part)) + part for pair in pairs for part in pair)
+
+
+def decode_bytes_records(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The pairs of a block whose values are bytes; ``ValueError`` when it does not parse."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(block):
+        start = at + next((i + 1 for i, byte in enumerate(block[at:at + 10]) if byte < 0x80), 11)
+        at = start + sum((byte & 0x7F) << 7 * i for i, byte in enumerate(block[at:start]))
+        if at > len(block):
+            raise ValueError(f"no part at byte {start}")
+        parts.append(block[start:at])
+    if len(parts) % 2:
+        raise ValueError("a key without a value")
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
 def merge(runs: list[list[tuple[bytes, int]]]) -> list[tuple[bytes, int]]:
     """Sorted runs as one, equal keys with their values added; ``OverflowError`` when a sum leaves int64 on the way.
 
