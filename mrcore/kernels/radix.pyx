@@ -187,7 +187,7 @@ cdef class SortBuffer:
         """Adds the tokens of ``data[start:stop]``; as :meth:`mrcore.kernels.table.CountTable.feed`.
 
         Stops early when the buffer is :attr:`full`, or at a token of :attr:`long_size` bytes, if
-        that is not 0, which the table is to count instead.
+        that is not 0, which the table is to count instead; of ``lines``, go on behind its LF.
 
         Raises:
             TruncatedError: ``data`` is a mapping whose file became shorter.

@@ -72,7 +72,7 @@ def test_clear_gives_back_what_a_giant_token_took_and_keeps_the_rest() -> None:
 
 @pytest.mark.parametrize("mistake", ["words", ""])
 def test_an_unknown_tokenizer_is_refused(mistake: str) -> None:
-    with pytest.raises(ValueError, match="unknown tokenizer .*: one of whitespace, ascii"):
+    with pytest.raises(ValueError, match=r"unknown tokenizer .*: one of whitespace, ascii"):
         CountTable(mistake)
 
 
