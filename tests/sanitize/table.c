@@ -62,12 +62,6 @@ void check_sort(void)
             sort_round(&dice, n, shared[i]);
 }
 
-typedef struct {
-    mr_table table;
-    void *chunk[4096]; /* of the arena */
-    size_t chunks;
-} counter;
-
 static void grow(counter *counter)
 {
     mr_table *table = &counter->table;
@@ -84,7 +78,7 @@ static void grow(counter *counter)
     free(old);
 }
 
-static void start(counter *counter)
+void counter_start(counter *counter)
 {
     memset(counter, 0, sizeof *counter);
     for (mr_table_part part = MR_PART_SHORT; part <= MR_PART_LONG; part++) {
@@ -93,7 +87,7 @@ static void start(counter *counter)
     }
 }
 
-static void clear(counter *counter)
+void counter_clear(counter *counter)
 {
     mr_table_clear(&counter->table);
     CHECK(!mr_table_used(&counter->table) && !counter->table.tokens);
@@ -102,8 +96,14 @@ static void clear(counter *counter)
     counter->table.arena_room = 0;
 }
 
-/* Feeds text in pieces, each in a block of its own that is gone before the next. */
-static void feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower)
+void counter_end(counter *counter)
+{
+    counter_clear(counter);
+    for (int part = 0; part < 3; part++)
+        free(counter->table.part[part].slots);
+}
+
+void counter_feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower)
 {
     size_t longest = roll(dice, 2) ? len : 1 + roll(dice, 9000), size = longest;
     for (size_t at = 0; at < len;) {
@@ -163,10 +163,10 @@ static void table_round(counter *counter, dice *dice, const mr_dispatch *dispatc
     if (len > 400000 && roll(dice, 2)) /* one token with a length of more than 16 bits */
         memset(text + 1000, 'q', 150000), memset(folded + 1000, 'q', 150000);
     words expected = words_of_text(folded, len, tokenizer);
-    feed(counter, dice, dispatch->tokenize[tokenizer], text, len, lower);
+    counter_feed(counter, dice, dispatch->tokenize[tokenizer], text, len, lower);
     free(text);
     walk(counter, dice, &expected);
-    clear(counter);
+    counter_clear(counter);
     free(expected.words);
     free(folded);
 }
@@ -178,14 +178,13 @@ void check_table(void)
         dice dice = {7}; /* the same texts on every level */
         counter *one = fresh(sizeof *one);
         for (int table = 0; dispatch && table < 3; table++) {
-            start(one);
+            counter_start(one);
             for (size_t len = 0; len < 200; len++)
                 table_round(one, &dice, dispatch, len);
             for (size_t round = 0; round < 30; round++)
                 table_round(one, &dice, dispatch, roll(&dice, 30000));
             table_round(one, &dice, dispatch, 400001);
-            for (int part = 0; part < 3; part++)
-                free(one->table.part[part].slots);
+            counter_end(one);
         }
         free(one);
     }
