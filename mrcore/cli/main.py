@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from mrcore.cli import distinct, doctor, index, ngrams, wordcount
+    from mrcore.cli import distinct, doctor, index, inspect, ngrams, wordcount
 
     parser = _Parser(
         prog="mrcore",
@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     for verb in (wordcount, ngrams, distinct, index):
         verb.add_parser(verbs)
     doctor.add_parser(verbs)
+    inspect.add_parser(verbs)
     return parser
 
 

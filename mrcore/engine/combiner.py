@@ -85,7 +85,7 @@ class Combiner:
         least = bytes_min(scheme.partitions if scheme.splitters is None else 1)
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(max(BUFFER_BYTES, least), scheme.memory - self._table_bytes - (scheme.memory >> 4))
-        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes)
+        self._table = self._new_table(self._table_bytes)
         self.splitters = () if scheme.choose else scheme.splitters
         self._buffer = self._make_buffer()
         self._chosen = not scheme.choose
@@ -109,6 +109,9 @@ class Combiner:
         keys = sorted(self._table.sample(SAMPLE_KEYS)) if parts > 1 else []
         self.splitters = tuple(sorted({keys[len(keys) * p // parts] for p in range(1, parts)} if keys else ()))
         self._buffer = self._make_buffer()
+
+    def _new_table(self, bytes_max: int) -> CountTable:
+        return CountTable(self.scheme.tokenizer, self.scheme.lower, bytes_max)
 
     @property
     def window(self) -> int:
@@ -185,16 +188,16 @@ class Combiner:
         at, tokens = start, self._buffer.tokens
         while True:
             at = self._buffer.feed(data, at, stop, final)
+            self.tokens += self._buffer.tokens - tokens
             if self._buffer.full:
-                self.tokens += self._buffer.tokens - tokens
                 self._spill()
-                tokens = self._buffer.tokens
-            elif size := self._buffer.long_size:
-                self._count_apart(data, at, at + size)
-                at += size
+            elif self._buffer.long_size:
+                end = min(self._table.align(data, at + 1), stop)  # of a line: behind its separator
+                self._count_apart(data, at, end)
+                at = end
             else:
                 break
-        self.tokens += self._buffer.tokens - tokens
+            tokens = self._buffer.tokens  # a spill may have emptied the buffer
         self._direct = max(0, self._direct - (at - start))
         return at
 
@@ -222,16 +225,19 @@ class Combiner:
         if not self._buffer.empty:
             self._spill()
         self._buffer.release()
-        self._table.bytes_max = self.scheme.memory // 2
+        # A new table, since its room doubles and may become four times the token, and a new one afterwards.
+        self._table = self._new_table(self.scheme.memory)
         self._table.feed(data, at, end, True)
-        self._table.bytes_max = self._table_bytes
+        if self._table.full:
+            raise TokenTooLong(at, end - at)
         self.memory_peak = max(self.memory_peak, self.memory_bytes)
         self.tokens += self._table.tokens
         assert self._run is not None
-        for key, count in self._table.items():
+        pairs = self._table.items()
+        self._table = self._new_table(self._table_bytes)
+        for key, count in pairs:
             partition = partition_of(key, self.scheme.partitions, self.splitters)
             self._run.segment(partition, [encode_record(key, count)], lambda: 1)
-        self._table.clear()
         return end
 
     def _spill(self) -> None:
