@@ -171,8 +171,9 @@ class Combiner:
                 self._spill()
                 tokens = self._buffer.tokens
             elif size := self._buffer.long_size:
-                self._count_apart(data, at, at + size)
-                at += size
+                end = min(self._table.align(data, at + size), stop)  # of a line, behind its LF
+                self._count_apart(data, at, end)
+                at = end
             else:
                 break
         self.tokens += self._buffer.tokens - tokens
