@@ -81,6 +81,26 @@ static int sort_words(mr_entry *entries, size_t n)
     return ties;
 }
 
+/* The same by both words, where they stand at depths 0 and 7. */
+static int sort_both_words(mr_entry *entries, size_t n)
+{
+    int ties = 0;
+    for (size_t i = 1; i < n; i++) {
+        mr_entry entry = entries[i];
+        size_t j = i;
+        for (; j; j--) {
+            const mr_entry *before = &entries[j - 1];
+            if (before->word < entry.word || (before->word == entry.word && before->next <= entry.next))
+                break;
+            entries[j] = entries[j - 1];
+        }
+        ties |= j && entries[j - 1].word == entry.word && entries[j - 1].next == entry.next &&
+                !mr_word_is_whole(entry.word) && !mr_word_is_whole(entry.next);
+        entries[j] = entry;
+    }
+    return ties;
+}
+
 /* A group of equal words that stand for longer keys: sorts by the bytes after the word. */
 static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t depth)
 {
@@ -113,6 +133,11 @@ static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t dep
 /* At most SMALL entries: by their words, then the groups that tie by what follows. */
 static void sort_small(mr_entry *entries, size_t n, mr_entry *other, size_t depth)
 {
+    if (!depth) {
+        if (sort_both_words(entries, n))
+            sort_merging(entries, n, other, 0);
+        return;
+    }
     if (!sort_words(entries, n))
         return;
     for (size_t from = 0, to; from < n; from = to) {

@@ -62,21 +62,31 @@ def find_runs(paths: tuple[bytes, ...], partition: int) -> list[Run]:
     return found
 
 
-def fan_in(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
-    """How many of the first runs can be merged at once.
+def merge_memory(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
+    """Bytes that a merge of these runs holds.
 
     A run holds its block. While one block is read its compressed form is there too, and the output
     may hold one record as large as any block; of postings, one as large as all of them, which is
     held three times while its room doubles.
     """
+    blocks = [run.segment.block_max for run in runs]
+    return _merge_memory(sum(blocks) + RUN_BYTES * len(runs), max(blocks, default=0), len(runs), limits, kind)
+
+
+def _merge_memory(held: int, largest: int, count: int, limits: Limits, kind: str) -> int:
+    record = largest if kind == "sum" or count == 1 else 3 * held
+    return held + largest + record + limits.out_bytes
+
+
+def fan_in(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
+    """How many of the first runs can be merged at once."""
     files: set[bytes] = set()
     held = largest = count = 0
     for run in runs[: limits.runs]:
         held += run.segment.block_max + RUN_BYTES
         largest = max(largest, run.segment.block_max)
         files.add(run.path)
-        record = largest if kind == "sum" or count == 0 else 3 * held
-        if held + largest + record + limits.out_bytes > limits.memory or len(files) > limits.files:
+        if _merge_memory(held, largest, count + 1, limits, kind) > limits.memory or len(files) > limits.files:
             break
         count += 1
     return count
@@ -94,7 +104,7 @@ class Merging:
     ) -> None:
         self.runs, self.limits, self.kind = runs, limits, kind
         self.passes = 1
-        self.merged_bytes = 0
+        self.merged_bytes = self.memory_peak = 0
         self._name, self._disk = name, disk
         self._made = 0
         self._temporary: dict[bytes, int] = {}  # path -> bytes
@@ -148,6 +158,7 @@ class Merging:
             return Run(path, reader.segments(partition)[0])
 
     def _merge(self, runs: list[Run], emit: str, value_min: int | None, out_bytes: int) -> Merge:
+        self.memory_peak = max(self.memory_peak, merge_memory(runs, self.limits, self.kind))
         readers: dict[bytes, RunReader] = {}
         blocks: list[Iterator[bytes | memoryview]] = []
         for run in runs:

@@ -245,6 +245,18 @@ cdef class CountTable:
                 return pairs
             pairs.append(((<const char *>key)[:size], count))
 
+    def sample(self, size_t n):
+        """The first seven bytes, or fewer, of up to ``n`` keys, about evenly over all of them."""
+        cdef uint8_t[8] head
+        cdef Pages words = Pages(max(n, 1) * sizeof(uint64_t))
+        cdef uint64_t *word = <uint64_t *>words.address
+        cdef size_t found = _c.mr_table_sample(&self.table, word, n), i
+        heads = []
+        for i in range(found):
+            _c.mr_word_store(word[i], head)
+            heads.append((<const char *>head)[:min(_c.mr_word_length(word[i]), 7)])
+        return heads
+
     def clear(self):
         """Empties the table; its slots and its arena are kept, but for chunks made for a giant token."""
         cdef Pages pages
