@@ -143,7 +143,7 @@ class RunWriter:
             packed = lz4.block.compress(block, mode="fast", acceleration=LZ4_ACCELERATION, store_size=False)
             if len(packed) < LZ4_WORTH * len(block):
                 stored = packed
-            else:
+            elif 4 * len(block) >= BLOCK_SIZE:  # a small one says nothing about others
                 self._skip = TRY_EVERY
         sizes = _SIZES.pack(len(block), len(stored))
         check = xxh3_64(sizes)
