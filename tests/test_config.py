@@ -45,7 +45,3 @@ def test_a_split_is_an_eighth_of_the_input_between_64_and_512_mib(input_bytes, s
 ])  # fmt: skip
 def test_reducers_follow_from_the_bytes_of_the_input_alone(input_bytes, reducers):
     assert config.reducers(input_bytes) == reducers
-
-
-def test_cores_are_those_this_process_may_use():
-    assert config.cores() >= 1

@@ -57,9 +57,9 @@ class MapSpec(msgspec.Struct, frozen=True, tag="map"):
     splitters: tuple[bytes, ...] | None  # partition by key range, not by hash
     memory: int  # bytes that the task may hold
     make: str = "counts"
-    choose: bool = False  # up to `reducers` key ranges, by the first keys: of a stream nothing is known before
     disk: Disk | None = None
     sync: bool = True
+    choose: bool = False  # up to `reducers` key ranges, by the first keys: of a stream nothing is known before
 
 
 class ReduceSpec(msgspec.Struct, frozen=True, tag="reduce"):

@@ -162,7 +162,7 @@ class _Run:
         specs = [
             MapSpec(
                 task, self.work.file(f"map-{task:05d}.attempt-0"), spans, job.keys, plan.partitions, splitters,
-                plan.share, job.make, plan.choose, self._disk,
+                plan.share, job.make, self._disk, choose=plan.choose,
             )
             for task, spans in enumerate(plan.splits)
         ]  # fmt: skip

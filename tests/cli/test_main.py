@@ -85,9 +85,9 @@ def test_a_traceback_of_ours_shows_only_when_asked_for(shell):
 
 def test_a_defect_is_called_one_and_points_to_v(shell, monkeypatch):
     script = (
-        "import mrcore.cli.wordcount as w, mrcore.cli.main as m, sys\n"
+        "import mrcore.cli.options as o, mrcore.cli.main as m, sys\n"
         "def broken(*a): raise IndexError('lost')\n"
-        "w._check = broken\n"
+        "o._check = broken\n"
         "sys.exit(m.main(['wordcount', 'x']))"
     )
     shell.command = [shell.command[0], "-P", "-c", script]

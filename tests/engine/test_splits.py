@@ -61,7 +61,7 @@ def test_one_task_a_file_even_for_eight_small_ones():
 def test_a_stream_is_a_task_of_its_own():
     tasks = plan_splits(inputs_of([3, None, 3]), 100)
     assert [[span.path for span in task] for task in tasks] == [[b"0"], [b"1"], [b"2"]]
-    assert tasks[1] == (Span(b"1", 0, 0, -1),)
+    assert tasks[1] == (Span(b"1", 0, 0, -1, 1),)
 
 
 def test_names_in_one_task_are_limited(monkeypatch):

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrcore import errors
-from mrcore.engine.spec import MapSpec, ReduceSpec, Span
+from mrcore.engine.spec import Keys, MapSpec, ReduceSpec, Span
 from mrcore.errors import CorruptionError, InputError, MrcoreError
 from mrcore.executors.base import error_of
 from mrcore.executors.inline import Inline
 from mrcore.executors.process import ProcessPool
 
+MEMORY = 16 << 20
 MAKERS = {"inline": Inline, "one worker": lambda: ProcessPool(1), "three workers": lambda: ProcessPool(3)}
 
 
@@ -33,8 +34,8 @@ def map_specs(folder, count, reducers=2):
     size = os.path.getsize(path)
     cuts = [size * index // count for index in range(count + 1)]
     return [
-        MapSpec(i, os.path.join(folder, b"map-%d" % i), (Span(path, cuts[i], cuts[i + 1], size),), "whitespace", False,
-                reducers, None, sync=False)
+        MapSpec(i, os.path.join(folder, b"map-%d" % i), (Span(path, cuts[i], cuts[i + 1], size),), Keys(), reducers,
+                None, MEMORY, sync=False)
         for i in range(count)
     ]  # fmt: skip
 
@@ -46,7 +47,7 @@ def test_tasks_run_once_each_and_phases_follow_each_other(executor, folder, coun
     assert sorted(result.task for result in maps) == list(range(7))
     assert sum(told) == sum(result.bytes_in for result in maps) == len(text)
     runs = tuple(result.output for result in sorted(maps, key=lambda result: result.task))
-    specs = [ReduceSpec(p, os.path.join(folder, b"part-%d" % p), runs, sync=False) for p in range(2)]
+    specs = [ReduceSpec(p, os.path.join(folder, b"part-%d" % p), runs, MEMORY, sync=False) for p in range(2)]
     parts = list(executor.run(specs, told.append, ahead=ahead))
     assert sorted(part.task for part in parts) == [0, 1]
     written = b""
@@ -76,7 +77,7 @@ def test_no_tasks(executor):
 
 def test_the_first_error_ends_the_run_with_its_own_kind_and_text(executor, folder):
     specs = map_specs(folder, 4)
-    specs[2] = MapSpec(2, b"out", (Span(b"/missing\n", 0, 1, 1),), "whitespace", False, 1, None)
+    specs[2] = MapSpec(2, b"out", (Span(b"/missing\n", 0, 1, 1),), Keys(), 1, None, MEMORY)
     with pytest.raises(InputError) as error:
         list(executor.run(specs, lambda count: None))
     assert str(error.value) == "cannot read: /missing\\n: no such file or directory"
@@ -84,7 +85,7 @@ def test_the_first_error_ends_the_run_with_its_own_kind_and_text(executor, folde
 
 def test_a_failed_task_leaves_no_file_of_its_own(executor, folder):
     (spec,) = map_specs(folder, 1)
-    bad = ReduceSpec(0, os.path.join(folder, b"part"), (spec.spans[0].path,))
+    bad = ReduceSpec(0, os.path.join(folder, b"part"), (spec.spans[0].path,), MEMORY)
     with pytest.raises(CorruptionError, match="not a run file"):
         list(executor.run([bad], lambda count: None))
     assert os.listdir(folder) == [b"in"]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mrcore.engine.spec import MapSpec, Span
+from mrcore.engine.spec import Keys, MapSpec, Span
 from mrcore.errors import MrcoreError, WorkerLostError
 from mrcore.executors.process import ProcessPool
 
@@ -26,13 +26,16 @@ def no_child_is_left():
     assert children() == before
 
 
+def spec_of(task, output, *spans):
+    """A map task of few bytes."""
+    return MapSpec(task, os.fsencode(output), spans, Keys("ascii"), 1, None, 8 << 20)
+
+
 def endless(tmp_path, task=0):
     """A task that waits for a pipe that nobody writes to."""
     fifo = tmp_path / f"fifo-{task}"
     os.mkfifo(fifo)
-    return MapSpec(
-        task, os.fsencode(tmp_path / f"out-{task}"), (Span(os.fsencode(fifo), 0, 0, -1),), "ascii", False, 1, None
-    )
+    return spec_of(task, tmp_path / f"out-{task}", Span(os.fsencode(fifo), 0, 0, -1))
 
 
 def test_workers_that_still_work_are_stopped_at_once(tmp_path):
@@ -68,7 +71,7 @@ def test_signals_to_the_whole_group_are_the_coordinators_to_handle(tmp_path, num
             time.sleep(pause)
             for worker in pool._pool:
                 os.kill(worker.pid, number)
-        spec = MapSpec(0, os.fsencode(tmp_path / "out"), (span,), "ascii", False, 1, None)
+        spec = spec_of(0, tmp_path / "out", span)
         assert [result.tokens for result in pool.run([spec], lambda count: None)] == [2]
 
 
@@ -91,14 +94,14 @@ def test_a_module_in_the_current_directory_cannot_pose_as_ours(tmp_path, monkeyp
         (tmp_path / f"{name}.py").write_text("raise SystemExit('posed')")
     monkeypatch.chdir(tmp_path)
     with ProcessPool(1) as pool:
-        spec = MapSpec(0, os.fsencode(tmp_path / "out"), (), "ascii", False, 1, None)
+        spec = spec_of(0, tmp_path / "out")
         assert [result.tokens for result in pool.run([spec], lambda count: None)] == [0]
 
 
 def test_a_worker_inherits_its_socket_and_the_standard_three_and_nothing_else(tmp_path):
     with open(tmp_path / "open", "w"), ProcessPool(2) as pool:
         for worker in pool._pool:
-            spec = MapSpec(0, os.fsencode(tmp_path / f"out-{worker.pid}"), (), "ascii", False, 1, None)
+            spec = spec_of(0, tmp_path / f"out-{worker.pid}")
         list(pool.run([spec], lambda count: None))
         for worker in pool._pool:
             links = [os.readlink(f"/proc/{worker.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{worker.pid}/fd")]

@@ -6,9 +6,11 @@ from collections import Counter
 import pytest
 
 from mrcore import config
-from mrcore.errors import InputError, UsageError
-from mrcore.runtime import job as job_module
-from mrcore.runtime.job import CountJob, Observer, Options, plan_job, run_job
+from mrcore.errors import InputError
+from mrcore.runtime import plan as plan_module
+from mrcore.runtime.job import Observer, run_job
+from mrcore.runtime.jobs import CountJob
+from mrcore.runtime.plan import Options
 from mrcore.runtime.sinks import DirectorySink, MemorySink
 
 
@@ -30,40 +32,6 @@ def tmp(tmp_path):
     (tmp_path / "tmp").mkdir()
     yield os.fsencode(tmp_path / "tmp")
     assert os.listdir(tmp_path / "tmp") == []
-
-
-@pytest.mark.parametrize(("job", "options", "said"), [
-    ({"tokenizer": "french"}, {}, "unknown tokenizer: french: choose one of whitespace, ascii"),
-    ({"tokenizer": "lines"}, {}, "unknown tokenizer: lines: choose one of whitespace, ascii$"),
-    ({"min_count": 0}, {}, "minimum count out of range: 0"),
-    ({"min_count": 1 << 63}, {}, "minimum count out of range"),
-    ({"top": 0}, {}, "top out of range: 0"),
-    ({"top": 1 << 64}, {}, "top out of range"),
-    ({}, {"workers": -1}, "workers out of range: -1: write 0 to 1024"),
-    ({}, {"workers": 1025}, "workers out of range"),
-    ({}, {"reducers": 0}, "reducers out of range: 0: write 1 to 4096"),
-    ({}, {"reducers": 65537}, "reducers out of range"),
-], ids=str)  # fmt: skip
-def test_nonsense_is_refused_before_anything_is_looked_at(job, options, said):
-    with pytest.raises(UsageError, match=said):
-        plan_job(CountJob(("/missing",), **job), Options(**options), ordered=False)
-
-
-def test_the_plan_follows_from_names_and_sizes(source):
-    plan = plan_job(CountJob((str(source),)), Options(), ordered=False)
-    assert (len(plan.inputs), len(plan.splits), plan.partitions, plan.workers) == (5, 1, 1, 0)
-    assert plan.input_bytes == sum(path.stat().st_size for path in source.iterdir())
-    assert plan.split_bytes == 64 * config.MIB
-
-
-def test_large_input_gets_workers_and_small_input_none(tmp_path):
-    with open(tmp_path / "large", "wb") as file:
-        file.truncate(3 * config.GIB)
-    plan = plan_job(CountJob((str(tmp_path / "large"),)), Options(), ordered=False)
-    assert (plan.workers, len(plan.splits), plan.partitions) == (config.cores(), 10, 12)
-    assert plan_job(CountJob(("/dev/null",)), Options(), ordered=False).workers == 0
-    assert plan_job(CountJob(("/dev/null", "/dev/zero")), Options(), ordered=False).workers == config.cores()
-    assert plan_job(CountJob((str(tmp_path / "large"),)), Options(workers=0), ordered=True).partitions == 64
 
 
 def test_counters_and_parts_say_what_was_done(source, whole, tmp, tmp_path):
@@ -91,7 +59,7 @@ def test_counters_and_parts_say_what_was_done(source, whole, tmp, tmp_path):
 def test_an_ordered_result_is_sorted_as_a_whole_for_any_number_of_ranges(
     source, whole, tmp, count_lines, monkeypatch, workers, partitions
 ):
-    monkeypatch.setattr(job_module, "RANGE_BYTES", max(1, 300_000 // partitions))
+    monkeypatch.setattr(plan_module, "RANGE_BYTES", max(1, 300_000 // partitions))
     monkeypatch.setattr(config, "SMALL_INPUT", 0)
     sink = MemorySink()
     result = run_job(CountJob((str(source),)), Options(workers, tmp=tmp, split=30_000), sink)
