@@ -68,10 +68,13 @@ static inline void replay(mr_merge *merge)
         int wins = (other_word < word) | ((other_word == word) & (other_run < run));
         if (__builtin_expect(other_word == word && !mr_word_is_whole(word), 0))
             wins = tie_before(merge, other_run, run);
-        other->word = wins ? word : other_word;
-        other->run = wins ? run : other_run;
-        word = wins ? other_word : word;
-        run = wins ? other_run : run;
+        /* Exchanged by masks: of a conditional expression the compiler makes a branch. */
+        uint64_t words = (word ^ other_word) & (0 - (uint64_t)wins);
+        uint32_t runs = (run ^ other_run) & (0 - (uint32_t)wins);
+        other->word = other_word ^ words;
+        other->run = other_run ^ runs;
+        word ^= words;
+        run ^= runs;
     }
     merge->loser[0] = (mr_loser){word, run};
 }

@@ -4,6 +4,7 @@
 #define HEADER sizeof(chunk_header)
 #define KEY_COPY 16     /* bytes that are copied at once                        */
 #define COUNT_ONE 2     /* the zigzag form of 1                                 */
+#define WALK_MAX 8      /* ranges with the same first bytes that are looked at one by one */
 #define OVERHEAD 40     /* bytes of a record beside its key: two lengths, value */
 
 typedef struct {
@@ -37,7 +38,15 @@ void mr_radix_index(mr_radix *radix)
 /* The number of splitters that are not above the word: a bucket depends on the key alone. */
 ALWAYS_INLINE uint32_t range_of(const mr_radix *radix, uint64_t word)
 {
-    uint32_t range = radix->first_range[word >> 48], last = radix->ranges - 1;
+    uint32_t top = (uint32_t)(word >> 48), range = radix->first_range[top];
+    uint32_t last = top < 65535 ? radix->first_range[top + 1] : radix->ranges - 1;
+    while (last - range > WALK_MAX) { /* keys that begin alike */
+        uint32_t middle = range + (last - range) / 2;
+        if (radix->splitters[middle] <= word)
+            range = middle + 1;
+        else
+            last = middle;
+    }
     while (range < last && radix->splitters[range] <= word)
         range++;
     return range;

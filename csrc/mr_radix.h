@@ -10,7 +10,8 @@
  *
  * A bucket is a chain of chunks of one pool, so that no bucket's size has to be known; the
  * chunks of a bucket that was written alone are used again. A range is found with one look at
- * a table indexed by the word's first two bytes and a short walk from there.
+ * a table indexed by the word's first two bytes and a short walk from there; where many ranges
+ * begin with the same two bytes, by halving.
  *
  *   record := length:LEB128 [length:u64 when >= MR_REF_LONG] key value
  *   value  := LEB128 of the zigzag count                      (MR_VALUE_SUM)

@@ -1,12 +1,8 @@
 #include "mr_sort.h"
 
-#define SMALL 40 /* below it, insertion sort beats another counting pass */
-#define AHEAD 8  /* entries whose keys are prefetched                    */
-
-typedef struct {
-    size_t depth; /* key bytes that the words of this group skip */
-    int shift;    /* of the word's byte that is next             */
-} position;
+#define SMALL 24      /* up to it, insertion sort beats another counting pass          */
+#define AHEAD 8       /* entries whose keys are prefetched                             */
+#define DIGIT_BITS 12 /* at most: the counters of a pass stay in the L1 cache          */
 
 static int entry_compare(const mr_entry *a, const mr_entry *b, size_t depth)
 {
@@ -68,7 +64,7 @@ static void set_words(mr_entry *entries, size_t n, size_t depth)
     }
 }
 
-static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, position at, int here);
+static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, size_t depth, int here);
 
 /* Insertion sort by the words alone; true when some are equal that do not settle the order. */
 static int sort_words(mr_entry *entries, size_t n)
@@ -80,6 +76,26 @@ static int sort_words(mr_entry *entries, size_t n)
         for (; j && entries[j - 1].word > entry.word; j--)
             entries[j] = entries[j - 1];
         ties |= j && entries[j - 1].word == entry.word && !mr_word_is_whole(entry.word);
+        entries[j] = entry;
+    }
+    return ties;
+}
+
+/* The same by both words, where they stand at depths 0 and 7. */
+static int sort_both_words(mr_entry *entries, size_t n)
+{
+    int ties = 0;
+    for (size_t i = 1; i < n; i++) {
+        mr_entry entry = entries[i];
+        size_t j = i;
+        for (; j; j--) {
+            const mr_entry *before = &entries[j - 1];
+            if (before->word < entry.word || (before->word == entry.word && before->next <= entry.next))
+                break;
+            entries[j] = entries[j - 1];
+        }
+        ties |= j && entries[j - 1].word == entry.word && entries[j - 1].next == entry.next &&
+                !mr_word_is_whole(entry.word) && !mr_word_is_whole(entry.next);
         entries[j] = entry;
     }
     return ties;
@@ -104,12 +120,12 @@ static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t dep
     }
     if (deeper == MR_WORD_BYTES) {
         swap_words(entries, n);
-        sort_radix(entries, n, other, (position){deeper, 56}, 1);
+        sort_radix(entries, n, other, deeper, 1);
         swap_words(entries, n);
         return;
     }
     set_words(entries, n, deeper);
-    sort_radix(entries, n, other, (position){deeper, 56}, 1);
+    sort_radix(entries, n, other, deeper, 1);
     for (size_t i = 0; i < n; i++)
         entries[i].word = word;
 }
@@ -117,6 +133,11 @@ static void sort_deeper(mr_entry *entries, size_t n, mr_entry *other, size_t dep
 /* At most SMALL entries: by their words, then the groups that tie by what follows. */
 static void sort_small(mr_entry *entries, size_t n, mr_entry *other, size_t depth)
 {
+    if (!depth) {
+        if (sort_both_words(entries, n))
+            sort_merging(entries, n, other, 0);
+        return;
+    }
     if (!sort_words(entries, n))
         return;
     for (size_t from = 0, to; from < n; from = to) {
@@ -127,51 +148,65 @@ static void sort_small(mr_entry *entries, size_t n, mr_entry *other, size_t dept
     }
 }
 
-/* Sorts entries[0, n) by the bytes of their words from at.shift down. The result stands in
- * `entries` when `here`, else in `other`. */
-static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, position at, int here)
+/* The digit of a pass: words from `least` on, cut down to so many bits that it spreads them. */
+typedef struct {
+    uint64_t least;
+    int shift;
+    uint32_t digits;
+} spread;
+
+/* 0 when all words are equal. */
+static int choose_spread(const mr_entry *entries, size_t n, spread *by)
 {
-    size_t count[256];
-    for (;;) {
-        if (n <= SMALL) {
-            sort_small(entries, n, other, at.depth);
-            break;
-        }
-        if (at.shift < 0) { /* every byte of the words is equal */
-            if (!mr_word_is_whole(entries[0].word))
-                sort_deeper(entries, n, other, at.depth);
-            break;
-        }
-        memset(count, 0, sizeof count);
-        for (size_t i = 0; i < n; i++)
-            count[entries[i].word >> at.shift & 0xFF]++;
-        if (count[entries[0].word >> at.shift & 0xFF] == n) {
-            at.shift -= 8;
-            continue;
-        }
-        size_t next = 0;
-        for (int digit = 0; digit < 256; digit++) {
-            size_t size = count[digit];
-            count[digit] = next;
-            next += size;
-        }
-        for (size_t i = 0; i < n; i++)
-            other[count[entries[i].word >> at.shift & 0xFF]++] = entries[i];
-        at.shift -= 8;
-        size_t from = 0;
-        for (int digit = 0; digit < 256; digit++) { /* count[digit] is now the group's end */
-            size_t size = count[digit] - from;
-            if (size)
-                sort_radix(other + from, size, entries + from, at, !here);
-            from = count[digit];
-        }
-        return;
+    uint64_t least = entries[0].word, most = entries[0].word;
+    for (size_t i = 1; i < n; i++) {
+        uint64_t word = entries[i].word;
+        least = word < least ? word : least;
+        most = word > most ? word : most;
     }
-    if (!here)
-        memcpy(other, entries, n * sizeof *entries);
+    int bits = 63 - __builtin_clzll(n);
+    if (bits > DIGIT_BITS)
+        bits = DIGIT_BITS;
+    int width = least == most ? 0 : 64 - __builtin_clzll(most - least);
+    by->least = least;
+    by->shift = width > bits ? width - bits : 0;
+    by->digits = (uint32_t)((most - least) >> by->shift) + 1;
+    return least != most;
 }
 
-void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch)
+/* Sorts entries[0, n) by their words at `depth` and what follows. The result stands in
+ * `entries` when `here`, else in `other`. */
+static void sort_radix(mr_entry *entries, size_t n, mr_entry *other, size_t depth, int here)
 {
-    sort_radix(entries, n, scratch, (position){0, 56}, 1);
+    spread by;
+    if (n <= SMALL || !choose_spread(entries, n, &by)) {
+        if (n <= SMALL)
+            sort_small(entries, n, other, depth);
+        else if (!mr_word_is_whole(entries[0].word))
+            sort_deeper(entries, n, other, depth);
+        if (!here)
+            memcpy(other, entries, n * sizeof *entries);
+        return;
+    }
+    uint32_t end[by.digits]; /* as few as n has bits for: the stack holds one array for each level */
+    memset(end, 0, by.digits * sizeof *end);
+    for (size_t i = 0; i < n; i++)
+        end[(entries[i].word - by.least) >> by.shift]++;
+    uint32_t next = 0;
+    for (uint32_t digit = 0; digit < by.digits; digit++) {
+        uint32_t size = end[digit];
+        end[digit] = next;
+        next += size;
+    }
+    for (size_t i = 0; i < n; i++)
+        other[end[(entries[i].word - by.least) >> by.shift]++] = entries[i];
+    for (size_t digit = 0, from = 0; digit < by.digits; digit++) {
+        if (end[digit] - from == 1 && here)
+            entries[from] = other[from];
+        else if (end[digit] > from)
+            sort_radix(other + from, end[digit] - from, entries + from, depth, !here);
+        from = end[digit];
+    }
 }
+
+void mr_sort_entries(mr_entry *entries, size_t n, mr_entry *scratch) { sort_radix(entries, n, scratch, 0, 1); }

@@ -1,4 +1,4 @@
-"""The combiner table on every CPU path: GB/s and ns a token of feeding and draining generated text.
+"""The combiner table on every CPU path: GB/s and ns a token of feeding generated text.
 
 Words follow Zipf's law (rank r with weight 1 / r) over 30,000 words of 1-12 letters, in
 lines; the text is the same in every run, and the digest the same on every path.
@@ -14,6 +14,7 @@ import xxhash
 from mrcore.kernels import cpu
 from mrcore.kernels.table import CountTable
 from mrcore.kernels.tokenize import TOKENIZERS
+from mrcore.testing import reference
 
 TEXT_BYTES = 8 << 20
 VOCABULARY = 30_000
@@ -29,12 +30,12 @@ def text() -> bytes:
     return b"\n".join(lines)[:TEXT_BYTES]
 
 
-def report(benchmark, size: int, count: int, what: str, digest: str) -> None:
+def report(benchmark, size: int, tokens: int, digest: str) -> None:
     benchmark.extra_info["digest"] = digest
     if benchmark.stats:  # absent under --benchmark-disable
         best_s = benchmark.stats.stats.min
         benchmark.extra_info["GB/s"] = round(size / best_s / 1e9, 2)
-        benchmark.extra_info[f"ns a {what}"] = round(best_s * 1e9 / count, 1)
+        benchmark.extra_info["ns a token"] = round(best_s * 1e9 / tokens, 1)
     print(f"\n{benchmark.name}: {benchmark.extra_info}")
 
 
@@ -44,7 +45,7 @@ def fed(table: CountTable, text: bytes) -> None:
 
 
 def digest_of(table: CountTable) -> str:
-    return xxhash.xxh3_64_hexdigest(b"".join(map(bytes, table.drain().blocks(0, 1 << 16))))
+    return xxhash.xxh3_64_hexdigest(reference.encode_records(sorted(table.items())))
 
 
 @pytest.mark.parametrize("level", cpu.available())
@@ -55,24 +56,4 @@ def test_feed(benchmark, text: bytes, tokenizer: str, lower: bool, level: str) -
     table = CountTable(tokenizer, lower)
     with cpu.forced(level):
         benchmark.pedantic(fed, (table, text), rounds=4, warmup_rounds=1)
-    report(benchmark, len(text), table.tokens, "token", digest_of(table))
-
-
-@pytest.mark.parametrize("partitions", [1, 16])
-def test_drain(benchmark, text: bytes, partitions: int) -> None:
-    """Finding partitions, sorting and encoding, beside visiting the slots of a table that has few keys."""
-    benchmark.group = "drain"
-    table = CountTable()
-    fed(table, text)
-
-    def drain() -> tuple[int, str]:
-        entries = table.drain(partitions)
-        hasher, size = xxhash.xxh3_64(), 0
-        for p in range(partitions):
-            for block in entries.blocks(p, 1 << 16):
-                hasher.update(block)
-                size += len(block)
-        return size, hasher.hexdigest()
-
-    size, digest = benchmark.pedantic(drain, rounds=10, warmup_rounds=1)
-    report(benchmark, size, table.distinct, "key", digest)
+    report(benchmark, len(text), table.tokens, digest_of(table))

@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from mrcore.cli import distinct, doctor, index, ngrams, wordcount
+    from mrcore.cli import distinct, doctor, index, inspect, ngrams, wordcount
 
     parser = _Parser(
         prog="mrcore",
@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     for verb in (wordcount, ngrams, distinct, index):
         verb.add_parser(verbs)
     doctor.add_parser(verbs)
+    inspect.add_parser(verbs)
     return parser
 
 
@@ -82,8 +83,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
+    given = sys.argv[1:] if argv is None else argv
+    cut = given.index("--") if "--" in given else len(given)
+    parser = build_parser()
     try:
-        return build_parser().parse_args(argv)
+        # argparse gives all paths up to the first option to `paths` and does not know those behind it.
+        arguments, more = parser.parse_known_args(given[:cut])
+        if unknown := [word for word in more if (word.startswith("-") and word != "-") or "paths" not in arguments]:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if "paths" in arguments:
+            arguments.paths = [*arguments.paths, *more, *given[cut + 1 :]] or ["-"]
+        elif given[cut + 1 :]:
+            parser.error(f"unrecognized arguments: {' '.join(given[cut + 1 :])}")
+        return arguments
     except SystemExit:  # it printed its help or its version, or said what is wrong
         if sys.stdout is not None:
             write_out()

@@ -41,7 +41,7 @@ def add_verb(
 
 def add_keys(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Paths, and what the words are; the group, for more."""
-    parser.add_argument("paths", nargs="*", metavar="PATH", default=["-"], help="input (default: standard input)")
+    parser.add_argument("paths", nargs="*", metavar="PATH", default=[], help="input (default: standard input)")
     what = parser.add_argument_group("what to count")
     what.add_argument(
         "--tokenizer",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TABLE_BYTES = 32 << 20  # a larger table misses more than it combines
 BUFFER_BYTES = 144 << 20  # holds a default split of distinct tokens; more would only be more fresh memory
 LEAST_BYTES = 4 << 20
+KEYS_A_RANGE = 50_000  # distinct keys of the first table, for a partition that is chosen by them
+SAMPLE_KEYS = 8192
 RECORD_BYTES = 12  # of a token in the buffer, about
 GIANT_SHARE = 5  # a token may be a fifth of the memory: it is held by table, buffer, block and merge
 
@@ -48,6 +50,7 @@ class Scheme(NamedTuple):
     partitions: int
     splitters: tuple[bytes, ...] | None
     memory: int
+    choose: bool = False  # splitters for the partitions by the first keys seen
 
 
 class TokenTooLong(Exception):
@@ -57,11 +60,11 @@ class TokenTooLong(Exception):
         self.at, self.size = at, size
 
 
-def partition_of(key: bytes, scheme: Scheme) -> int:
+def partition_of(key: bytes, partitions: int, splitters: tuple[bytes, ...] | None) -> int:
     """The partition of one key, as the kernels choose it."""
-    if scheme.splitters is None:
-        return xxh3_64_intdigest(key) % scheme.partitions
-    return bisect.bisect_right(scheme.splitters, key)
+    if splitters is None:
+        return xxh3_64_intdigest(key) % partitions
+    return bisect.bisect_right(splitters, key)
 
 
 def least_memory(partitions: int) -> int:
@@ -82,16 +85,33 @@ class Combiner:
         least = bytes_min(scheme.partitions if scheme.splitters is None else 1)
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(max(BUFFER_BYTES, least), scheme.memory - self._table_bytes - (scheme.memory >> 4))
-        splitters = None if scheme.splitters is None else list(scheme.splitters)
-        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes)
-        self._buffer = SortBuffer(
-            self._buffer_bytes, scheme.partitions, splitters, tokenizer=scheme.tokenizer, lower=scheme.lower
-        )
+        self._table = self._new_table(self._table_bytes)
+        self.splitters = () if scheme.choose else scheme.splitters
+        self._buffer = self._make_buffer()
+        self._chosen = not scheme.choose
         self._looked = False
         self._direct = 0  # bytes of text still to go past the table
         self._stretch = DIRECT_BYTES
         self._run: RunWriter | None = None
         self.tokens = self.spills = self.memory_peak = 0
+
+    def _make_buffer(self) -> SortBuffer:
+        scheme = self.scheme
+        splitters = None if self.splitters is None else list(self.splitters)
+        return SortBuffer(
+            self._buffer_bytes, scheme.partitions, splitters, tokenizer=scheme.tokenizer, lower=scheme.lower
+        )
+
+    def _choose_splitters(self) -> None:
+        """Parts the table's keys evenly, before anything is in the buffer."""
+        self._chosen = True
+        parts = min(self.scheme.partitions, self._table.distinct // KEYS_A_RANGE + 1)
+        keys = sorted(self._table.sample(SAMPLE_KEYS)) if parts > 1 else []
+        self.splitters = tuple(sorted({keys[len(keys) * p // parts] for p in range(1, parts)} if keys else ()))
+        self._buffer = self._make_buffer()
+
+    def _new_table(self, bytes_max: int) -> CountTable:
+        return CountTable(self.scheme.tokenizer, self.scheme.lower, bytes_max)
 
     @property
     def window(self) -> int:
@@ -152,6 +172,8 @@ class Combiner:
 
     def _empty_table(self, *, last: bool = False) -> None:
         self.tokens += self._table.tokens
+        if not self._chosen:
+            self._choose_splitters()
         if self._buffer.empty and self._table.distinct:
             more = 0 if last else self._buffer_bytes // RECORD_BYTES
             self._buffer.aim(self._table, max(self._table.distinct, more))
@@ -166,17 +188,16 @@ class Combiner:
         at, tokens = start, self._buffer.tokens
         while True:
             at = self._buffer.feed(data, at, stop, final)
+            self.tokens += self._buffer.tokens - tokens
             if self._buffer.full:
-                self.tokens += self._buffer.tokens - tokens
                 self._spill()
-                tokens = self._buffer.tokens
-            elif size := self._buffer.long_size:
-                end = min(self._table.align(data, at + size), stop)  # of a line, behind its LF
+            elif self._buffer.long_size:
+                end = min(self._table.align(data, at + 1), stop)  # of a line: behind its separator
                 self._count_apart(data, at, end)
                 at = end
             else:
                 break
-        self.tokens += self._buffer.tokens - tokens
+            tokens = self._buffer.tokens  # a spill may have emptied the buffer
         self._direct = max(0, self._direct - (at - start))
         return at
 
@@ -194,6 +215,7 @@ class Combiner:
 
         Returns ``at`` again if the token does not end before ``stop``.
         """
+        self._chosen = True  # a run of its own needs a partition now
         limit = self.scheme.memory // GIANT_SHARE
         end = min(self._table.align(data, at + 1), stop) if at + 1 < stop else stop
         if end - at > limit:
@@ -203,15 +225,19 @@ class Combiner:
         if not self._buffer.empty:
             self._spill()
         self._buffer.release()
-        self._table.bytes_max = self.scheme.memory // 2
+        # A new table, since its room doubles and may become four times the token, and a new one afterwards.
+        self._table = self._new_table(self.scheme.memory)
         self._table.feed(data, at, end, True)
-        self._table.bytes_max = self._table_bytes
+        if self._table.full:
+            raise TokenTooLong(at, end - at)
         self.memory_peak = max(self.memory_peak, self.memory_bytes)
         self.tokens += self._table.tokens
         assert self._run is not None
-        for key, count in self._table.items():
-            self._run.segment(partition_of(key, self.scheme), [encode_record(key, count)], lambda: 1)
-        self._table.clear()
+        pairs = self._table.items()
+        self._table = self._new_table(self._table_bytes)
+        for key, count in pairs:
+            partition = partition_of(key, self.scheme.partitions, self.splitters)
+            self._run.segment(partition, [encode_record(key, count)], lambda: 1)
         return end
 
     def _spill(self) -> None:

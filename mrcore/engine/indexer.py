@@ -118,7 +118,8 @@ class Indexer:
         assert self._run is not None
         for key, count in self._table.items():
             record = encode_bytes_record(key, encode([(self._document, count)]))
-            self._run.segment(partition_of(key, self.scheme), [record], lambda: 1)
+            partition = partition_of(key, self.scheme.partitions, self.scheme.splitters)
+            self._run.segment(partition, [record], lambda: 1)
         self._table.clear()
         return end
 

@@ -36,7 +36,7 @@ def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
         return _run_sketch(spec, env)
     partitions = spec.reducers if spec.splitters is None else len(spec.splitters) + 1
     memory = spec.memory if is_plain(spec.keys) else spec.memory - EXPANDED_BYTES
-    scheme = Scheme(*table_keys(spec.keys), partitions, spec.splitters, memory)
+    scheme = Scheme(*table_keys(spec.keys), partitions, spec.splitters, memory, spec.choose)
     postings = spec.make == "postings"
     sink = env.take(Indexer if postings else Combiner, scheme)
     feed = KeyFeed(spec.keys, sink)
@@ -50,7 +50,7 @@ def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
         sink.finish()
     result = TaskResult(
         spec.task, spec.output, bytes_in, run.size, sink.tokens, run.records, tokens=sink.tokens, spills=sink.spills,
-        memory=sink.memory_peak,
+        memory=sink.memory_peak, splitters=sink.splitters if isinstance(sink, Combiner) and spec.choose else None,
     )  # fmt: skip
     env.give(sink)
     return result

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mrcore.errors import BudgetError, shown
 from mrcore.kernels.merge import Merge
-from mrcore.storage.runfile import RunReader, RunWriter, Segment
+from mrcore.storage.runfile import BLOCK_SIZE, RunReader, RunWriter, Segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,19 +62,31 @@ def find_runs(paths: tuple[bytes, ...], partition: int) -> list[Run]:
     return found
 
 
-def fan_in(runs: list[Run], limits: Limits) -> int:
-    """How many of the first runs can be merged at once.
+def merge_memory(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
+    """Bytes that a merge of these runs holds.
 
     A run holds its block. While one block is read its compressed form is there too, and the output
-    may hold one record as large as any block.
+    may hold one record as large as any block; of postings, one as large as all of them, which is
+    held three times while its room doubles.
     """
+    blocks = [run.segment.block_max for run in runs]
+    return _merge_memory(sum(blocks) + RUN_BYTES * len(runs), max(blocks, default=0), len(runs), limits, kind)
+
+
+def _merge_memory(held: int, largest: int, count: int, limits: Limits, kind: str) -> int:
+    record = largest if kind == "sum" or count == 1 else 3 * held
+    return held + largest + record + limits.out_bytes
+
+
+def fan_in(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
+    """How many of the first runs can be merged at once."""
     files: set[bytes] = set()
     held = largest = count = 0
     for run in runs[: limits.runs]:
         held += run.segment.block_max + RUN_BYTES
         largest = max(largest, run.segment.block_max)
         files.add(run.path)
-        if held + 2 * largest + limits.out_bytes > limits.memory or len(files) > limits.files:
+        if _merge_memory(held, largest, count + 1, limits, kind) > limits.memory or len(files) > limits.files:
             break
         count += 1
     return count
@@ -92,7 +104,7 @@ class Merging:
     ) -> None:
         self.runs, self.limits, self.kind = runs, limits, kind
         self.passes = 1
-        self.merged_bytes = 0
+        self.merged_bytes = self.memory_peak = 0
         self._name, self._disk = name, disk
         self._made = 0
         self._temporary: dict[bytes, int] = {}  # path -> bytes
@@ -100,34 +112,40 @@ class Merging:
 
     def final(self, emit: str, value_min: int | None, out_bytes: int | None = None) -> Merge:
         """The last merge, after as many passes as were needed before it."""
-        while (most := fan_in(self.runs, self.limits)) < len(self.runs):
-            self._pass(most)
+        while self._over(self.runs):
+            self._pass()
             self.passes += 1
         return self._merge(self.runs, emit, value_min, out_bytes or self.limits.out_bytes)
 
-    def _pass(self, most: int) -> None:
+    def _over(self, runs: list[Run]) -> int:
+        """How many runs more than one merge takes."""
+        return len(runs) - fan_in(runs, self.limits, self.kind)
+
+    def _pass(self) -> None:
         """Merges neighbours into fewer runs: all of them, or the first that are too many."""
-        if most < 2:
-            run = self.runs[0]
-            raise BudgetError(
-                f"not enough memory to merge: {shown(run.path)} and others have records of {run.segment.block_max:,} "
-                f"bytes, and the task has {self.limits.memory:,}: raise --memory, or lower -j"
-            )
         runs, merged = self.runs, list[Run]()
-        while runs:
-            if 1 + len(merged) + len(runs) - 1 < most:  # what is left, and what came out, is few enough
-                break
-            group = runs[: max(2, min(fan_in(runs, self.limits), 2 + len(merged) + len(runs) - most))]
+        while runs and (over := self._over(merged + runs)):
+            many = fan_in(runs, self.limits, self.kind)
+            if many < min(2, len(runs)):  # merging others first makes no record smaller
+                raise self._too_large(runs[:2])
+            group = runs[: min(many, 1 + over)]
             merged.append(self._merge_to_file(group))
             runs = runs[len(group) :]
         self.runs = merged + runs
+
+    def _too_large(self, runs: list[Run]) -> BudgetError:
+        run = max(runs, key=lambda run: run.segment.block_max)
+        return BudgetError(
+            f"not enough memory to merge: {shown(run.path)} and others have records of {run.segment.block_max:,} "
+            f"bytes, and the task has {self.limits.memory:,}: raise --memory, or lower -j"
+        )
 
     def _merge_to_file(self, group: list[Run]) -> Run:
         if len(group) == 1:
             return group[0]
         path = b"%s.merge-%d" % (self._name, self._made)
         self._made += 1
-        merge = self._merge(group, "records", None, self.limits.out_bytes)
+        merge = self._merge(group, "records", None, min(self.limits.out_bytes, BLOCK_SIZE))  # a chunk is a block
         partition = group[0].segment.partition
         with RunWriter(path, partition + 1, kind=self.kind, sync=False, disk=self._disk) as file:
             file.segment(partition, merge, lambda: merge.records_out)
@@ -140,11 +158,14 @@ class Merging:
             return Run(path, reader.segments(partition)[0])
 
     def _merge(self, runs: list[Run], emit: str, value_min: int | None, out_bytes: int) -> Merge:
+        self.memory_peak = max(self.memory_peak, merge_memory(runs, self.limits, self.kind))
         readers: dict[bytes, RunReader] = {}
-        blocks: list[Iterator[bytes]] = []
+        blocks: list[Iterator[bytes | memoryview]] = []
         for run in runs:
             if run.path not in readers:
-                readers[run.path] = self._files.enter_context(RunReader(run.path))
+                readers[run.path] = reader = self._files.enter_context(RunReader(run.path))
+                if reader.kind != self.kind:
+                    raise reader.corrupt(8, f"values of kind {reader.kind} where {self.kind} is merged")
             blocks.append(readers[run.path].blocks(run.segment))
         names = [f"{shown(run.path)}, segment at byte {run.segment.offset}" for run in runs]
         return Merge(blocks, emit, value_min, names, out_bytes, kind=self.kind)

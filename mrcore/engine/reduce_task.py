@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mrcore import resources
 from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.engine.spec import ReduceSpec, TaskResult
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 TOP_BUFFER = 64 << 10
 TOP_SPARE = 1000  # lines beside twice the wanted ones that are kept before the worst are dropped
+DOCUMENT_COPIES = 3  # of the file names, as objects and as text
 DESCRIPTORS_KEPT = 24  # that are not for run files
 
 
@@ -26,7 +29,10 @@ def run_reduce(spec: ReduceSpec, env: TaskEnv) -> TaskResult:
     runs = find_runs(spec.runs, spec.task)
     bytes_in = sum(run.segment.size for run in runs)
     kind = "posting" if spec.emit.startswith("files") else "sum"
-    limits = Limits(spec.memory, max(2, resources.descriptors() - DESCRIPTORS_KEPT))
+    memory = spec.memory
+    if spec.documents:
+        memory -= DOCUMENT_COPIES * os.path.getsize(spec.documents)
+    limits = Limits(memory, max(2, resources.descriptors() - DESCRIPTORS_KEPT))
     with Merging(runs, limits, spec.output, kind=kind, disk=env.disk(spec.disk)) as merging:
         merge, chunks = _plan_chunks(spec, merging)
         if spec.emit == "nothing":
@@ -43,7 +49,7 @@ def run_reduce(spec: ReduceSpec, env: TaskEnv) -> TaskResult:
     records_out = spec.top if spec.top and spec.top < merge.records_out else merge.records_out
     return TaskResult(
         spec.task, spec.output, bytes_in, size, merge.records_in, records_out, check,
-        passes=merging.passes, merged_bytes=merging.merged_bytes,
+        passes=merging.passes, merged_bytes=merging.merged_bytes, memory=merging.memory_peak,
     )  # fmt: skip
 
 

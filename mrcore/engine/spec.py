@@ -59,6 +59,7 @@ class MapSpec(msgspec.Struct, frozen=True, tag="map"):
     make: str = "counts"
     disk: Disk | None = None
     sync: bool = True
+    choose: bool = False  # up to `reducers` key ranges, by the first keys: of a stream nothing is known before
 
 
 class ReduceSpec(msgspec.Struct, frozen=True, tag="reduce"):
@@ -99,6 +100,7 @@ class TaskResult(msgspec.Struct, frozen=True):
     passes: int = 0  # times that a record was merged, at most
     merged_bytes: int = 0  # written by passes before the last
     memory: int = 0  # bytes held at most, as far as they are counted
+    splitters: tuple[bytes, ...] | None = None  # that a map task chose
 
 
 def encode_spec(spec: TaskSpec) -> bytes:

@@ -92,6 +92,8 @@ cdef extern from "mr_key.h" nogil:
         uint64_t word
         uint64_t ref
         int64_t value
+    size_t mr_word_length(uint64_t word)
+    void mr_word_store(uint64_t word, uint8_t *out)
     mr_entry mr_entry_of(const uint8_t *key, size_t size, int64_t value)
 
 cdef extern from "mr_partition.h" nogil:

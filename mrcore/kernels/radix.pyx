@@ -26,6 +26,7 @@ cdef enum:
     CHUNKS_A_BUCKET = 4        # at least, lest half of the pool be begun chunks
     SAMPLE_WORDS = 8192
     STEP = 64 << 10            # block bytes that a partition's first block has room for
+    FIXED_BYTES = 65536 * 2 + SAMPLE_WORDS * 8 + STEP + (16 << 10)  # tables of the ranges, a block, parts of pages
 
 cdef uint32_t ALL = 0xFFFFFFFF  # buckets
 
@@ -76,6 +77,7 @@ cdef class SortBuffer:
     cdef uint32_t only               # the bucket of a run of its own, or all
     cdef uint32_t bucket             # that is loaded next
     cdef size_t at, end              # entries that were loaded and not written
+    cdef bint writing                # the blocks of a partition were begun and not all taken
 
     def __init__(self, size_t bytes_max, uint32_t partitions=1, list splitters=None, *, str tokenizer="whitespace",
                  bint lower=False, str kind="sum"):
@@ -120,10 +122,11 @@ cdef class SortBuffer:
         """Gives each part its share: the sort's arrays, the tables of the ranges, the rest to the pool."""
         cdef size_t fixed, chunks
         self.sort_records = min(max(bytes_max // 8 // (2 * sizeof(mr_entry)), SORT_RECORDS_MIN), SORT_RECORDS_MAX)
-        fixed = 2 * self.sort_records * sizeof(mr_entry) + 65536 * sizeof(uint16_t)
+        fixed = 2 * self.sort_records * sizeof(mr_entry) + FIXED_BYTES
         chunks = (bytes_max - fixed) // (_c.MR_RADIX_CHUNK + (sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)) // 2)
-        self.buckets_max = max(min(chunks // CHUNKS_A_BUCKET, self.radix.hashed * _c.MR_RADIX_RANGES_MAX),
-                               self.radix.hashed)
+        chunks = min(chunks, <size_t>0xFFFFFFFE)  # they are counted in 32 bits
+        self.buckets_max = max(min(chunks // CHUNKS_A_BUCKET, <size_t>self.radix.hashed * _c.MR_RADIX_RANGES_MAX),
+                               <size_t>self.radix.hashed)
         self.pool_bytes = chunks * _c.MR_RADIX_CHUNK
         self.pool = Pages(self.pool_bytes + _c.MR_RADIX_SLACK)
         self.buckets = Pages(self.buckets_max * sizeof(_c.mr_bucket))
@@ -164,11 +167,12 @@ cdef class SortBuffer:
     def aim(self, CountTable table, uint64_t records):
         """Chooses the key ranges: quantiles of the table's keys, for about so many records. The buffer must be empty."""
         cdef uint64_t *words = <uint64_t *>self.splitter_words.address
-        cdef size_t n = _c.mr_table_sample(&table.table, words, SAMPLE_WORDS), i, kept = 0
+        cdef size_t n, i, kept = 0
         cdef uint64_t ranges = min(records // BUCKET_RECORDS // self.radix.hashed + 1,
                                    self.buckets_max // self.radix.hashed, <uint64_t>_c.MR_RADIX_RANGES_MAX)
         if not self.empty:
             raise ValueError("the buffer holds records: their ranges stand")
+        n = _c.mr_table_sample(&table.table, words, SAMPLE_WORDS)
         ordered = sorted([words[i] for i in range(n)]) if ranges > 1 else []
         for i in range(1, ranges if ordered else 0):
             word = ordered[n * i // ranges]
@@ -183,15 +187,18 @@ cdef class SortBuffer:
         """Adds the tokens of ``data[start:stop]``; as :meth:`mrcore.kernels.table.CountTable.feed`.
 
         Stops early when the buffer is :attr:`full`, or at a token of :attr:`long_size` bytes, if
-        that is not 0, which the table is to count instead.
+        that is not 0, which the table is to count instead; of ``lines``, go on behind its LF.
 
         Raises:
             TruncatedError: ``data`` is a mapping whose file became shorter.
+            ValueError: the buffer is one of postings, whose documents only :meth:`take` knows.
         """
         cdef feed_call call
         cdef _c.mr_status status
         self.full = False
         self.long_size = 0
+        if self.radix.kind != _c.MR_VALUE_SUM:
+            raise ValueError("postings are taken from a table, not fed")
         if start > stop or stop > <size_t>data.shape[0]:
             raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes")
         if start == stop:
@@ -214,15 +221,19 @@ cdef class SortBuffer:
 
         Raises:
             MemoryError: a key is larger than the whole buffer.
+            ValueError: a table of more than 2^32 - 1 tokens for postings, whose records hold counts of 32 bits.
         """
         cdef uint32_t want = 0
         cdef _c.mr_status status
+        if self.radix.kind == _c.MR_VALUE_POSTING and table.table.tokens > 0xFFFFFFFFu:
+            raise ValueError(f"{table.table.tokens} tokens of one document: take the table's keys earlier")
         with nogil:
             status = _c.mr_radix_take(&self.radix, &table.table, document, &self.taken, &want)
         self.full = status == _c.MR_NEED_ROOM
         if not self.full:
             memset(&self.taken, 0, sizeof(_c.mr_table_cursor))
         elif want > self.radix.chunks:
+            memset(&self.taken, 0, sizeof(_c.mr_table_cursor))
             raise MemoryError(f"a key needs {<uint64_t>want * _c.MR_RADIX_CHUNK} bytes of a sort buffer of "
                               f"{self.pool_bytes}")
 
@@ -230,8 +241,12 @@ cdef class SortBuffer:
         """Starts the next sorted run of what is in the buffer; False when all was written.
 
         A bucket with more records than are sorted at once is written in several runs.
+
+        Raises:
+            ValueError: blocks of the run before were left.
         """
         cdef uint32_t b
+        self.check_taken()
         cdef _c.mr_radix_cursor *cursors = <_c.mr_radix_cursor *>self.cursors.address
         self.bucket = 0
         self.at = self.end = 0
@@ -271,23 +286,44 @@ cdef class SortBuffer:
         self.at = 0
         self.bucket += 1
 
+    cdef void check_taken(self) except *:
+        if self.writing:
+            raise ValueError("not all blocks of a partition were taken: its records are lost until clear()")
+
+    cdef _c.mr_status encode(self, size_t stop, uint8_t *out, size_t room, size_t *written, size_t *want) noexcept:
+        """Encodes loaded records before ``stop`` until the room is full."""
+        cdef mr_entry *entries = <mr_entry *>self.entries.address
+        cdef size_t next = self.at, records = 0
+        cdef _c.mr_status status
+        with nogil:
+            if self.radix.kind == _c.MR_VALUE_SUM:
+                status = _c.mr_record_encode(entries, stop, &next, out, room, written, want)
+                records = next - self.at
+            else:
+                status = _c.mr_record_encode_postings(entries, stop, &next, out, room, written, want, &records)
+        self.records += records
+        self.at = next
+        return status
+
     def blocks(self, uint32_t partition, size_t block_size):
         """Yields a partition's records of this run as blocks of up to ``block_size`` encoded bytes.
 
         Partitions are asked for in their order. A record larger than a block gets one of its own.
         Each block is a view of one buffer that the next block overwrites.
+
+        Raises:
+            IndexError: there is no such partition.
+            ValueError: blocks of a partition before were left.
         """
-        cdef uint32_t last = self.radix.ranges
-        cdef size_t filled = 0, next, written = 0, want = 0, room = max(block_size, 64)
-        cdef uint8_t[::1] view
-        cdef uint8_t *out
+        cdef size_t filled = 0, written = 0, want = 0, room = max(block_size, 64), stop
         cdef _c.mr_status status
-        cdef size_t stop, records = 0
-        cdef mr_entry *entries = <mr_entry *>self.entries.address
+        cdef uint32_t last = self.radix.ranges
+        if partition >= self.by.count:
+            raise IndexError(f"partition {partition} of {self.by.count}")
+        self.check_taken()
+        self.writing = True
         if <size_t>len(self.out) < room:
             self.out = bytearray(room)
-        view = self.out
-        out = &view[0]
         self.records = 0
         if self.radix.hashed > 1:
             last *= partition + 1
@@ -299,31 +335,21 @@ cdef class SortBuffer:
                     break
                 self.load()
                 continue
-            stop = self.at + _c.mr_partition_end(&self.by, partition, entries + self.at, self.end - self.at)
+            stop = self.at + _c.mr_partition_end(&self.by, partition, <mr_entry *>self.entries.address + self.at,
+                                                 self.end - self.at)
             if stop == self.at:
                 break  # the bucket goes on in the next partition
-            next = self.at
-            with nogil:
-                if self.radix.kind == _c.MR_VALUE_SUM:
-                    status = _c.mr_record_encode(entries, stop, &next, out + filled, room - filled, &written, &want)
-                    records = next - self.at
-                else:
-                    status = _c.mr_record_encode_postings(entries, stop, &next, out + filled, room - filled, &written,
-                                                          &want, &records)
+            status = self.encode(stop, <uint8_t *>self.out + filled, room - filled, &written, &want)
             filled += written
-            self.records += records
-            self.at = next
-            if status == _c.MR_NEED_FLUSH:
-                if filled:
-                    yield memoryview(self.out)[:filled]
-                    filled = 0
-                    room = max(block_size, 64)  # also after a record that took more
-                else:
-                    if want > <size_t>len(self.out):
-                        self.out = bytearray(want)
-                        view = self.out
-                        out = &view[0]
-                    room = want
+            if status == _c.MR_NEED_FLUSH and filled:
+                yield memoryview(self.out)[:filled]
+                filled = 0
+                room = max(block_size, 64)  # also after a record that took more
+            elif status == _c.MR_NEED_FLUSH:
+                if want > <size_t>len(self.out):
+                    self.out = bytearray(want)
+                room = want
+        self.writing = False
         if filled:
             yield memoryview(self.out)[:filled]
         if <size_t>len(self.out) > max(block_size, <size_t>STEP):
@@ -332,7 +358,8 @@ cdef class SortBuffer:
     def clear(self):
         """Empties the buffer, or the bucket that was chosen; memory and ranges are kept."""
         cdef uint32_t n = self.radix.hashed * self.radix.ranges
-        self.full = False
+        self.full = self.writing = False
+        self.at = self.end = 0
         self.high = max(self.high, self.radix.used)
         memset(<void *>self.cursors.address, 0, n * sizeof(_c.mr_radix_cursor))
         if self.only == ALL:
@@ -345,13 +372,14 @@ cdef class SortBuffer:
         """Gives the memory of the records back to the system; the buffer must be empty."""
         if not self.empty:
             raise ValueError("the buffer holds records")
+        _c.mr_radix_clear(&self.radix)  # the chain of spare chunks stands in the pool
         self.pool.release()
         self.entries.release()
         self.scratch.release()
         self.high = 0
 
 
-def bytes_min(uint32_t hashed):
+def bytes_min(size_t hashed):
     """The least ``bytes_max`` of a buffer for so many partitions by hash."""
-    chunk = _c.MR_RADIX_CHUNK + sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)
-    return 65536 * 2 + 2 * SORT_RECORDS_MIN * sizeof(mr_entry) + max(CHUNKS_A_BUCKET * hashed, 128) * chunk
+    cdef size_t chunk = _c.MR_RADIX_CHUNK + sizeof(_c.mr_bucket) + sizeof(_c.mr_radix_cursor)
+    return FIXED_BYTES + 2 * SORT_RECORDS_MIN * sizeof(mr_entry) + max(CHUNKS_A_BUCKET * hashed, <size_t>128) * chunk

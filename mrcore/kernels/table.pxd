@@ -12,6 +12,10 @@ cdef class CountTable:
     cdef readonly bint full
     cdef readonly size_t token_bytes_wanted
     cdef unsigned start_bits
+    cdef bint small
+    cdef list first  # slots to begin with, kept when `small`
+    cdef dict larger  # (part, bits) -> zeroed slots for a text that needs more
+    cdef void shrink(self) except *
     cdef void start(self) except *
     cdef bint grow(self) except -1
     cdef bint grow_part(self, int part, unsigned bits) except -1

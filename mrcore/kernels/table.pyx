@@ -16,10 +16,11 @@ from mrcore.kernels.tokenize import TOKENIZERS
 
 cdef enum:
     START_BITS = 13           # 512 KiB of slots: start-up touches little memory
-    SMALL_BITS = 12           # 256 KiB: enough for a block of any tokens but lines
+    SMALL_BITS = 11           # 128 KiB: what a text of 10 KiB needs
     ARENA_CHUNK = 1 << 20     # the first chunk; each further one doubles, up to
     ARENA_CHUNK_MAX = 64 << 20
     SKIP_STEP = 32 << 20
+    LARGER_MAX = 1 << 20      # bytes of slots that are kept for the next text that needs them
 
 cdef struct feed_call:
     _c.mr_table *table
@@ -63,8 +64,8 @@ cdef class CountTable:
         tokenizer: one of :data:`mrcore.kernels.tokenize.TOKENIZERS`.
         lower: fold ``A-Z`` to ``a-z``.
         bytes_max: memory it may hold, from 1 MiB. Where it would need more, :attr:`full` says so.
-        small: for many small texts, between which it is cleared: half the slots at first, and
-            after a larger text as few again.
+        small: for many small texts, between which it is cleared: few slots at first, and few
+            again after a larger text.
 
     Cost: 4-8 ns a token of ordinary text on one core; 16 bytes a slot for keys up to seven
     bytes and 24 for others, filled to two thirds at most.
@@ -82,7 +83,8 @@ cdef class CountTable:
         self.full = False
         self.token_bytes_wanted = 0
         memset(&self.table, 0, sizeof(_c.mr_table))
-        self.start_bits = SMALL_BITS if small and tokenizer != "lines" else START_BITS
+        self.small = small
+        self.start_bits = SMALL_BITS if small else START_BITS
         self.start()
 
     cdef void start(self) except *:
@@ -93,6 +95,7 @@ cdef class CountTable:
             self.slots.append(Pages(size))
             self.table.part[part].slots = (<Pages>self.slots[part]).address
             self.table.part[part].bits = self.start_bits
+        self.first, self.larger = list(self.slots), {}
 
     @property
     def distinct(self):
@@ -109,8 +112,11 @@ cdef class CountTable:
         """Bytes of memory that the table has mapped."""
         cdef Pages pages
         cdef size_t total = 0
-        for pages in self.slots + self.arena:
+        for pages in self.slots + self.arena + list(self.larger.values()):
             total += pages.size
+        for part in range(3):
+            if self.small and self.slots[part] is not self.first[part]:
+                total += (<Pages>self.first[part]).size
         return total
 
     def align(self, const uint8_t[::1] data, size_t start):
@@ -192,7 +198,7 @@ cdef class CountTable:
         cdef Pages pages
         if self.memory_bytes + size > self.bytes_max:  # the old slots are held until the keys have moved
             return False
-        pages = Pages(size)
+        pages = self.larger.pop((part, bits), None) or Pages(size)
         with nogil:
             _c.mr_table_rehash(&self.table, <_c.mr_table_part>part, pages.address, bits)
         self.slots[part] = pages
@@ -239,6 +245,18 @@ cdef class CountTable:
                 return pairs
             pairs.append(((<const char *>key)[:size], count))
 
+    def sample(self, size_t n):
+        """The first seven bytes, or fewer, of up to ``n`` keys, about evenly over all of them."""
+        cdef uint8_t[8] head
+        cdef Pages words = Pages(max(n, 1) * sizeof(uint64_t))
+        cdef uint64_t *word = <uint64_t *>words.address
+        cdef size_t found = _c.mr_table_sample(&self.table, word, n), i
+        heads = []
+        for i in range(found):
+            _c.mr_word_store(word[i], head)
+            heads.append((<const char *>head)[:min(_c.mr_word_length(word[i]), 7)])
+        return heads
+
     def clear(self):
         """Empties the table; its slots and its arena are kept, but for chunks made for a giant token."""
         cdef Pages pages
@@ -249,6 +267,19 @@ cdef class CountTable:
         self.arena_used = 0
         self.table.arena = NULL
         self.table.arena_room = 0
-        if self.start_bits == SMALL_BITS and self.memory_bytes > 4 << 20:
-            self.arena = []
-            self.start()  # clearing large slots for each small text would cost more than counting it
+        if self.small:
+            self.shrink()
+
+    cdef void shrink(self) except *:
+        """Goes back to the first slots: to clear, and to walk over, large ones costs more than a small text."""
+        cdef Pages pages
+        for part in range(3):
+            pages = self.first[part]
+            if self.slots[part] is pages:
+                continue
+            if (<Pages>self.slots[part]).size <= LARGER_MAX:
+                self.larger[part, self.table.part[part].bits] = self.slots[part]  # zeroed just now
+            memset(pages.address, 0, pages.size)
+            self.slots[part] = pages
+            self.table.part[part].slots = pages.address
+            self.table.part[part].bits = self.start_bits

@@ -19,7 +19,7 @@ from mrcore.engine.sampling import plan_splitters
 from mrcore.engine.spec import Disk, MapSpec, ReduceSpec, TaskResult
 from mrcore.executors.inline import Inline
 from mrcore.runtime.jobs import IndexJob, Job
-from mrcore.runtime.plan import Options, Plan, plan_job
+from mrcore.runtime.plan import Options, Plan, plan_job, plan_reduce
 from mrcore.storage.budget import DiskBudget
 from mrcore.storage.documents import write_documents
 from mrcore.storage.files import publish
@@ -98,11 +98,15 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
         maps = run.map()
         plan = run.plan  # the sample may have found fewer keys to part at than were wished for
         clock.lap("map")
+        run.plan = plan_reduce(job, options, plan, sum(result.bytes_in for result in maps))
+        if run.plan.workers != plan.workers:
+            plan = run.plan
+            run.executor = stack.enter_context(_executor(plan))
         parts = run.sketch(maps) if job.make == "sketch" else run.reduce(maps)
         clock.lap("reduce")
         reducers = plan.partitions if job.top is None and job.emit != "nothing" else 1
         outputs = sink.commit(job.describe() | {"reducers": reducers})
-        used = {"memory_peak": max((task.memory for task in maps), default=0), "tmp_peak": disk.peak}
+        used = {"memory_peak": max((task.memory for task in (*maps, *parts)), default=0), "tmp_peak": disk.peak}
     clock.lap("commit")
     return JobResult(
         tuple(os.fsdecode(path) for path in outputs), run.counters(maps, parts), clock.seconds(), plan, tuple(parts),
@@ -152,13 +156,13 @@ class _Run:
         """Runs the map tasks; results in task order, their files under their final names."""
         job, plan = self.job, self.plan
         splitters = None
-        if plan.ordered:
+        if plan.ordered and not plan.choose:
             splitters = plan_splitters(plan.inputs, plan.partitions, job.keys)
             self.plan = plan = plan._replace(partitions=len(splitters) + 1)
         specs = [
             MapSpec(
                 task, self.work.file(f"map-{task:05d}.attempt-0"), spans, job.keys, plan.partitions, splitters,
-                plan.share, job.make, self._disk,
+                plan.share, job.make, self._disk, choose=plan.choose,
             )
             for task, spans in enumerate(plan.splits)
         ]  # fmt: skip
@@ -169,6 +173,8 @@ class _Run:
             publish(result.output, final)
             results.append(_moved(result, final))
             self.observer.finished(result)
+        if plan.choose:
+            self.plan = plan._replace(partitions=len(results[0].splitters or ()) + 1)
         return sorted(results, key=lambda result: result.task)
 
     def reduce(self, maps: Sequence[TaskResult]) -> list[TaskResult]:

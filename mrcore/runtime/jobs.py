@@ -130,6 +130,10 @@ def check_keys(keys: Keys) -> None:
     """Refuses tokenizers and n-grams that do not exist."""
     from mrcore.kernels.ngrams import NGRAMS_MAX
 
+    try:
+        keys.tokenizer.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"not UTF-8: {keys.tokenizer!r}: write other bytes of a pattern as \\xff") from None
     if keys.tokenizer.startswith(REGEX):
         from mrcore.engine.regex import compile_tokens
 

@@ -21,8 +21,10 @@ from mrcore.runtime.jobs import IndexJob, Job, check_job
 
 RANGE_BYTES = 32 * config.MIB  # input bytes a range partition: small enough to start writing early
 RANGES_MAX = 64
+STREAM_RANGES = 16
 TASKS_MAX = 1 << 20
 INPUT_BYTES = 512  # that the coordinator holds for each input, about: path, spans, specs
+NAME_COPIES, NAME_BYTES = 3, 40  # of a file's name in an index, and what each copy takes beside its bytes
 TOP_LINE_BYTES = 256  # that a line among the best takes
 WORKERS_MAX = 1024
 
@@ -46,6 +48,7 @@ class Plan(NamedTuple):
     split_bytes: int  # 0: one task a file
     partitions: int
     ordered: bool  # by key range
+    choose: bool  # the one map task chooses the ranges: of a stream nothing is known before
     workers: int  # 0: this process
     memory: int  # bytes for all processes
     share: int  # bytes for each task at work
@@ -98,14 +101,30 @@ def plan_job(job: Job, options: Options, *, ordered: bool) -> Plan:
         workers = 0 if alone else min(resources.cores(), WORKERS_MAX)
     if job.emit == "nothing" or job.top is not None:  # no part files: only as many as keep the workers busy
         partitions = min(RANGES_MAX, options.reducers or config.reducers(total))
+    elif ordered and not total:
+        partitions = STREAM_RANGES
     elif ordered:
         partitions = 1 if workers == 0 and small else min(RANGES_MAX, max(1, total // RANGE_BYTES))
     else:
         partitions = options.reducers or config.reducers(total)
     by_range = ordered and job.emit != "nothing" and job.top is None
-    return _divide(
-        job, options, Plan(inputs, splits, split, partitions, by_range, workers, 0, 0, 0, options.tmp_limit, 0)
-    )
+    choose = by_range and len(splits) == 1 and splits[0][0].size < 0 and job.make == "counts"
+    if by_range and not total and not choose:
+        partitions = 1
+    plan = Plan(inputs, splits, split, partitions, by_range, choose, workers, 0, 0, 0, options.tmp_limit, 0)
+    return _divide(job, options, plan)
+
+
+def plan_reduce(job: Job, options: Options, plan: Plan, bytes_in: int) -> Plan:
+    """The plan for the reduce stage when the bytes that were read are known: of a stream, only now.
+
+    Map tasks ran in this process; a stream that turned out long gets workers, and the memory is
+    divided among them.
+    """
+    if options.workers is not None or plan.workers or plan.partitions < 2 or bytes_in <= config.SMALL_INPUT:
+        return plan
+    workers = min(resources.cores(), plan.partitions, (plan.share + 1) // share_least(job, plan))
+    return plan._replace(workers=workers, share=plan.share // workers) if workers > 1 else plan
 
 
 def _divide(job: Job, options: Options, plan: Plan) -> Plan:
@@ -132,6 +151,8 @@ def share_least(job: Job, plan: Plan) -> int:
     """Bytes without which a task of this job cannot run."""
     hashed = 1 if plan.ordered else plan.partitions
     least = combiner.least_memory(hashed) + (0 if is_plain(job.keys) else EXPANDED_BYTES)
+    if isinstance(job, IndexJob):  # every reduce task holds the names of all files
+        least += NAME_COPIES * sum(len(source.path) + NAME_BYTES for source in plan.inputs)
     most_lines = 2 * min(job.top or 0, plan.input_bytes // 2 + 1)
     return max(least, merging.LEAST_BYTES + TOP_LINE_BYTES * most_lines)
 

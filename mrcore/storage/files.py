@@ -16,6 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WRITEBACK_BYTES = 8 << 20
+"""Written bytes that are sent on to the disk at a time, so that the sync at the end finds little left to do."""
+
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -25,6 +29,8 @@ def reading(path: bytes) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _TOO_MANY:
+            raise _too_many(path) from error
         raise InputError(f"cannot read: {shown(path)}: {reason(error)}") from error
 
 
@@ -39,9 +45,15 @@ def writing(path: bytes) -> Iterator[None]:
 
 def write_error(path: bytes, error: OSError) -> MrcoreError:
     """The error for a write to ``path`` that the system refused."""
+    if error.errno in _TOO_MANY:
+        return _too_many(path)
     if error.errno in _FULL:
         return DiskFullError(f"no space left: {shown(path)}: free some, or name another place with --tmp or -o")
     return OutputExistsError(f"cannot write: {shown(path)}: {reason(error)}")
+
+
+def _too_many(path: bytes) -> MrcoreError:
+    return MrcoreError(f"too many open files: {shown(path)}: raise the limit (ulimit -n), or lower -j")
 
 
 def sync_directory(path: bytes) -> None:

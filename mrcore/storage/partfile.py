@@ -8,16 +8,13 @@ from xxhash import xxh3_64
 
 from mrcore.errors import CorruptionError, shown
 from mrcore.kernels.process import start_writeback
-from mrcore.storage.files import reading, write_error, writing
+from mrcore.storage.files import WRITEBACK_BYTES, reading, write_error, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
     from mrcore.storage.budget import DiskBudget
-
-WRITEBACK_BYTES = 8 << 20
-"""Written bytes that are sent on to the disk at a time, so that the sync at the end finds little left to do."""
 
 
 class PartWriter:

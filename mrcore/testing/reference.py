@@ -10,7 +10,7 @@ import math
 import operator
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import xxhash
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
+
+Value = TypeVar("Value")
 
 
 def accumulate(kind: str, rows: Iterable[tuple[int, float]]) -> float:
@@ -98,6 +100,24 @@ def partition_range(key: bytes, splitters: list[bytes]) -> int:
     return bisect.bisect_right(splitters, key)
 
 
+def radix(
+    records: Iterable[tuple[bytes, Value]],
+    combine: Callable[[list[Value]], Value],
+    partitions: int = 1,
+    splitters: list[bytes] | None = None,
+) -> list[list[tuple[bytes, Value]]]:
+    """The records of each partition, by hash or by range, ascending by key, the values of equal keys combined."""
+    values: dict[bytes, list[Value]] = {}
+    for key, value in records:
+        values.setdefault(key, []).append(value)
+    count = partitions if splitters is None else len(splitters) + 1
+    found: list[list[tuple[bytes, Value]]] = [[] for _ in range(count)]
+    for key in sorted(values):
+        p = partition(key, partitions) if splitters is None else partition_range(key, splitters)
+        found[p].append((key, combine(values[key])))
+    return found
+
+
 def encode_varint(value: int) -> bytes:
     """LEB128 of a number that is not negative; of any size, so that too large ones can be written too."""
     head = bytearray()
@@ -136,6 +156,26 @@ def decode_records(block: bytes) -> list[tuple[bytes, int]]:
         zigzag, at = decode_varint(start + size)
         pairs.append((block[start:start + size], zigzag >> 1 if zigzag % 2 == 0 else -(zigzag + 1 >> 1)))
     return pairs
+
+
+def encode_bytes_records(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """One block of records whose values are bytes."""
+    return b"".join(encode_varint(len(part)) + part for pair in pairs for part in pair)
+
+
+def decode_bytes_records(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The pairs of a block whose values are bytes; ``ValueError`` when it does not parse."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(block):
+        start = at + next((i + 1 for i, byte in enumerate(block[at:at + 10]) if byte < 0x80), 11)
+        at = start + sum((byte & 0x7F) << 7 * i for i, byte in enumerate(block[at:start]))
+        if at > len(block):
+            raise ValueError(f"no part at byte {start}")
+        parts.append(block[start:at])
+    if len(parts) % 2:
+        raise ValueError("a key without a value")
+    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def merge(runs: list[list[tuple[bytes, int]]]) -> list[tuple[bytes, int]]:

@@ -15,6 +15,8 @@ import pytest
 
 from mrcore.kernels import cpu
 from mrcore.kernels.fault import TruncatedError
+from mrcore.kernels.merge import decode
+from mrcore.kernels.radix import SortBuffer
 from mrcore.kernels.table import CountTable
 
 PAGE = mmap.PAGESIZE
@@ -55,6 +57,25 @@ def truncation_is_an_error_on_every_cpu_path_again_and_again() -> None:
                     table.clear()
                     table.feed(b"text is text", 0, 12, True)
                     assert (table.tokens, table.distinct) == (3, 2)
+
+
+def truncation_is_an_error_of_the_sort_buffer_which_clear_makes_sound() -> None:
+    pages = truncated_map()
+    for level in cpu.available():
+        with cpu.forced(level):
+            for lower in (False, True):
+                buffer = SortBuffer(1 << 20, 3, lower=lower)
+                for _ in range(3):
+                    try:
+                        buffer.feed(pages, 0, len(pages), True)
+                    except TruncatedError:
+                        buffer.clear()
+                        continue
+                    raise AssertionError("was read")
+                buffer.feed(b"text is text", 0, 12, True)
+                assert buffer.begin_run()
+                found = [pair for p in range(3) for block in buffer.blocks(p, 100) for pair in decode(block)]
+                assert sorted(found) == [(b"is", 1), (b"text", 2)]
 
 
 def truncation_is_an_error_of_align() -> None:
@@ -142,6 +163,7 @@ def run(scenario: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("scenario", [
     truncation_is_an_error_on_every_cpu_path_again_and_again,
+    truncation_is_an_error_of_the_sort_buffer_which_clear_makes_sound,
     truncation_is_an_error_of_align,
     truncation_is_an_error_in_each_of_many_threads,
     signal_that_was_sent_reaches_the_handler_in_python,

@@ -13,9 +13,11 @@ from mrcore.testing import reference
 
 Pair = tuple[bytes, int]
 INT64_MIN, INT64_MAX = -2**63, 2**63 - 1
-ROOM_MIN = 64  # a smaller output buffer is made this large
+ROOM_MIN = 64  # one of less than 128 bytes is made that large
 EDGE_VALUES = [0, 1, -1, 9, 10, -9, -10, 63, 64, -64, -65, 127, 128, 2**31, -2**31, 2**53 + 1,
                INT64_MAX, INT64_MAX - 1, INT64_MIN, INT64_MIN + 1]
+
+WRITTEN = {"lines": reference.encode_lines, "records": reference.encode_records, "nothing": lambda pairs: b""}
 
 # Few pieces: keys that tie in their first seven bytes, extend each other, or differ in NULs only.
 pieces = st.sampled_from([b"", b"\0", b"a", b"b", b"\xff", b"a" * 6, b"a" * 7, b"a" * 8, b"b" * 30])
@@ -44,7 +46,7 @@ def merged(runs: Iterable[Iterable[bytes]], **how: object) -> list[Pair]:
 
 def check(runs: list[list[Pair]], block_records: int = 3, room: int = 1 << 20) -> None:
     expected = reference.merge(runs)
-    for emit, encode in (("records", reference.encode_records), ("lines", reference.encode_lines)):
+    for emit, encode in WRITTEN.items():
         merge = Merge([blocks_of(run, block_records) for run in runs], emit=emit, room=room)
         assert output(merge) == encode(expected)
         assert merge.records_in == sum(map(len, runs))
@@ -59,9 +61,9 @@ def random_runs(k: int, size: int, vocabulary: int) -> list[list[Pair]]:
 
 
 @pytest.mark.parametrize("vocabulary", [1, 5, 300])
-@pytest.mark.parametrize("k", [0, 1, 2, 3, 4, 5, 7, 8, 9, 64])
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 4, 5, 7, 8, 9, 64, 500])
 def test_any_number_of_runs(k: int, vocabulary: int) -> None:
-    runs = random_runs(k, 100, vocabulary)
+    runs = random_runs(k, 100 if k < 100 else 9, vocabulary)
     check(runs)
     check(runs, block_records=1, room=ROOM_MIN)
     check(runs, block_records=1000, room=1000)
@@ -318,8 +320,9 @@ def test_merge_of_any_bytes_equals_the_reference_or_is_refused(runs: list[list[b
         with pytest.raises(MrcoreError):
             output(Merge(runs, emit=emit, room=room))
     else:
-        encode = reference.encode_lines if emit == "lines" else reference.encode_records
-        assert output(Merge(runs, emit=emit, room=room)) == encode(expected)
+        merge = Merge(runs, emit=emit, room=room)
+        assert output(merge) == WRITTEN[emit](expected)
+        assert merge.records_out == len(expected)
 
 
 def test_merge_is_iterated_once_and_then_is_at_its_end() -> None:
@@ -374,6 +377,8 @@ def test_an_error_of_a_producer_passes_through() -> None:
 def test_arguments_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError):
         Merge([], emit="words")
+    with pytest.raises(ValueError):
+        Merge([], kind="product")
     with pytest.raises(OverflowError):
         Merge([], value_min=2**63)
     with pytest.raises(TypeError):

@@ -8,8 +8,15 @@ int main(void)
         void (*run)(void);
     } checks[] = {
         {"accumulate", check_accumulate},
-        {"cpu", check_cpu},   {"hash", check_hash},   {"tokenize", check_tokenize}, {"fault", check_fault},
-        {"sort", check_sort}, {"table", check_table}, {"record", check_record},     {"merge", check_merge},
+        {"cpu", check_cpu},
+        {"hash", check_hash},
+        {"tokenize", check_tokenize},
+        {"fault", check_fault},
+        {"sort", check_sort},
+        {"table", check_table},
+        {"radix", check_radix},
+        {"record", check_record},
+        {"merge", check_merge},
         {"postings", check_postings},
         {"unicode", check_unicode},
         {"ngrams", check_ngrams},

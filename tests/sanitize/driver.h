@@ -74,6 +74,20 @@ run run_of_entries(const mr_entry *entries, size_t n, size_t room);
 void run_add(run *run, const uint8_t *bytes, size_t size);
 void run_free(run *run);
 
+/* A combiner table that grows. */
+typedef struct {
+    mr_table table;
+    void *chunk[4096]; /* of the arena */
+    size_t chunks;
+} counter;
+
+void counter_start(counter *counter);
+void counter_clear(counter *counter);
+void counter_end(counter *counter);
+
+/* Feeds text in pieces, each in a block of its own that is gone before the next. */
+void counter_feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower);
+
 void check_accumulate(void);
 void check_cpu(void);
 void check_hash(void);
@@ -81,6 +95,7 @@ void check_tokenize(void);
 void check_fault(void);
 void check_sort(void);
 void check_table(void);
+void check_radix(void);
 void check_record(void);
 void check_merge(void);
 void check_postings(void);

@@ -1,4 +1,4 @@
-/* Records and merges, sound and corrupt. */
+/* Records and merges of sums and of posting lists, sound and corrupt. */
 #include "driver.h"
 
 #include <inttypes.h>
@@ -105,7 +105,8 @@ static void append(output *output, const uint8_t *bytes, size_t size)
 {
     output->bytes = realloc(output->bytes, output->size + size + 1);
     CHECK(output->bytes);
-    memcpy(output->bytes + output->size, bytes, size);
+    if (size)
+        memcpy(output->bytes + output->size, bytes, size);
     output->size += size;
 }
 
@@ -134,9 +135,11 @@ static void flush(mr_merge *merge, output *into)
     free(old);
 }
 
-static mr_status merge_runs(const run *runs, uint32_t k, mr_emit emit, int64_t value_min, size_t room, output *into)
+static mr_status merge_runs(const run *runs, uint32_t k, mr_value_kind kind, mr_emit emit, int64_t value_min,
+                            size_t room, output *into)
 {
-    mr_merge merge = {.runs = fresh(k * sizeof(mr_run)), .loser = fresh(k * sizeof(uint32_t)), .k = k};
+    mr_merge merge = {.runs = fresh(k * sizeof(mr_run)), .loser = fresh(k * sizeof(mr_loser)), .k = k};
+    merge.kind = kind;
     merge.emit = emit;
     merge.value_min = value_min;
     merge.out = fresh(room);
@@ -192,17 +195,17 @@ static void check_sample(dice *dice, const sample *sample, mr_emit emit)
 {
     int64_t value_min = roll(dice, 2) ? INT64_MIN : (int64_t)roll(dice, 500);
     output found = {0}, expected = expected_output(sample, emit, value_min);
-    CHECK(merge_runs(sample->runs, sample->k, emit, value_min, 1 + roll(dice, 3000), &found) == MR_OK);
-    CHECK(found.size == expected.size && found.records == expected.records);
+    CHECK(merge_runs(sample->runs, sample->k, MR_VALUE_SUM, emit, value_min, 1 + roll(dice, 3000), &found) == MR_OK);
+    CHECK(found.size == (emit == MR_EMIT_NOTHING ? 0 : expected.size) && found.records == expected.records);
     CHECK(!found.size || !memcmp(found.bytes, expected.bytes, found.size));
     free(found.bytes);
     free(expected.bytes);
 }
 
 /* Flips, cuts or repeats something in a run; the merge may find it or not, but stays inside. */
-static void check_corrupt(dice *dice, sample *sample)
+static void check_damaged(dice *dice, run *runs, uint32_t k, mr_value_kind kind)
 {
-    run *run = &sample->runs[roll(dice, sample->k)];
+    run *run = &runs[roll(dice, k)];
     if (!run->n)
         return;
     size_t hit = roll(dice, run->n), size = run->size[hit];
@@ -214,8 +217,8 @@ static void check_corrupt(dice *dice, sample *sample)
         for (uint64_t flips = roll(dice, 4) + (trial % 3 > 0); flips; flips--)
             run->block[hit][roll(dice, run->size[hit])] ^= (uint8_t)(1 + roll(dice, 255));
         output into = {0};
-        mr_status status =
-            merge_runs(sample->runs, sample->k, (mr_emit)(trial & 1), INT64_MIN, 1 + roll(dice, 500), &into);
+        mr_emit emit = kind == MR_VALUE_SUM ? (mr_emit)(trial % 3) : trial % 4 ? MR_EMIT_RECORDS : MR_EMIT_NOTHING;
+        mr_status status = merge_runs(runs, k, kind, emit, INT64_MIN, 1 + roll(dice, 500), &into);
         CHECK(status == MR_OK || status == MR_CORRUPT || status == MR_OVERFLOW);
         free(into.bytes);
         int sound;
@@ -228,11 +231,105 @@ static mr_status merge_of_two(const mr_entry *first, const mr_entry *second, siz
 {
     run runs[2] = {run_of_entries(first, n, 100), run_of_entries(second, n, 100)};
     output into = {0};
-    mr_status status = merge_runs(runs, 2, MR_EMIT_LINES, INT64_MIN, 100, &into);
+    mr_status status = merge_runs(runs, 2, MR_VALUE_SUM, MR_EMIT_LINES, INT64_MIN, 100, &into);
     free(into.bytes);
     run_free(&runs[0]);
     run_free(&runs[1]);
     return status;
+}
+
+static void append_part(output *output, const uint8_t *bytes, size_t size)
+{
+    uint8_t number[10];
+    append(output, number, (size_t)(mr_varint_put(number, size) - number));
+    append(output, bytes, size);
+}
+
+#define KEYS 30
+
+/* Runs of bytes records over few keys, and what they join to. */
+typedef struct {
+    run *runs;
+    uint32_t k;
+    output joined[KEYS]; /* the values of each key */
+    int present[KEYS];
+    uint8_t *key[KEYS];  /* ascending; many share a word */
+    size_t len[KEYS];
+} lists;
+
+static run make_list_run(dice *dice, lists *lists)
+{
+    run made = {0};
+    output block = {0};
+    uint8_t value[400];
+    for (size_t i = 0; i < KEYS; i++) {
+        for (uint64_t repeat = roll(dice, 8) ? roll(dice, 2) : 5; repeat; repeat--) {
+            size_t size = roll(dice, roll(dice, 5) ? 9 : sizeof value);
+            for (size_t at = 0; at < size; at++)
+                value[at] = (uint8_t)roll(dice, 256);
+            append_part(&block, lists->key[i], lists->len[i]);
+            append_part(&block, value, size);
+            append(&lists->joined[i], value, size);
+            lists->present[i] = 1;
+            if (!roll(dice, 4)) {
+                run_add(&made, block.bytes, block.size);
+                block.size = 0;
+            }
+        }
+    }
+    if (block.size)
+        run_add(&made, block.bytes, block.size);
+    free(block.bytes);
+    return made;
+}
+
+static lists make_lists(dice *dice, uint32_t k)
+{
+    lists made = {.k = k};
+    uint8_t bytes[200];
+    memset(bytes, 'k', sizeof bytes);
+    for (size_t i = 0; i < KEYS; i++) { /* "", k, kk, ... kkkkkkkk0, kkkkkkkk1, ... of 150 bytes and more */
+        made.len[i] = i < 9 ? i : i < 20 ? 9 : 140 + i;
+        if (i >= 9)
+            bytes[i < 20 ? 8 : 130] = (uint8_t)('0' + i);
+        made.key[i] = exact(bytes, made.len[i]);
+        if (i == 19)
+            bytes[8] = 'k';
+    }
+    made.runs = fresh(k * sizeof *made.runs);
+    for (uint32_t i = 0; i < k; i++)
+        made.runs[i] = make_list_run(dice, &made);
+    return made;
+}
+
+static void lists_round(dice *dice, uint32_t k)
+{
+    lists lists = make_lists(dice, k);
+    output expected = {0}, found = {0}, none = {0};
+    size_t room = 1 + roll(dice, roll(dice, 2) ? 100 : 5000);
+    for (size_t i = 0; i < KEYS; i++) {
+        if (lists.present[i]) {
+            append_part(&expected, lists.key[i], lists.len[i]);
+            append_part(&expected, lists.joined[i].bytes, lists.joined[i].size);
+            expected.records++;
+        }
+    }
+    CHECK(merge_runs(lists.runs, k, MR_VALUE_POSTING, MR_EMIT_RECORDS, 7, room, &found) == MR_OK);
+    CHECK(found.size == expected.size && found.records == expected.records);
+    CHECK(!found.size || !memcmp(found.bytes, expected.bytes, found.size));
+    CHECK(merge_runs(lists.runs, k, MR_VALUE_POSTING, MR_EMIT_NOTHING, 7, room, &none) == MR_OK);
+    CHECK(!none.size && none.records == expected.records);
+    check_damaged(dice, lists.runs, k, MR_VALUE_POSTING);
+    for (uint32_t i = 0; i < k; i++)
+        run_free(&lists.runs[i]);
+    for (size_t i = 0; i < KEYS; i++) {
+        free(lists.joined[i].bytes);
+        free(lists.key[i]);
+    }
+    free(lists.runs);
+    free(expected.bytes);
+    free(found.bytes);
+    free(none.bytes);
 }
 
 void check_record(void)
@@ -265,10 +362,14 @@ void check_merge(void)
             sample sample = make_sample(&dice, len, k);
             check_sample(&dice, &sample, MR_EMIT_LINES);
             check_sample(&dice, &sample, MR_EMIT_RECORDS);
-            check_corrupt(&dice, &sample);
+            check_sample(&dice, &sample, MR_EMIT_NOTHING);
+            check_damaged(&dice, sample.runs, k, MR_VALUE_SUM);
             sample_free(&sample);
         }
     }
+    for (uint32_t k = 1; k < 90; k += 1 + k / 4)
+        for (int round = 0; round < 6; round++)
+            lists_round(&dice, k);
     mr_entry a = mr_entry_of((const uint8_t *)"a", 1, INT64_MAX), b = mr_entry_of((const uint8_t *)"b", 1, INT64_MAX);
     CHECK(merge_of_two((mr_entry[]){a, b}, (mr_entry[]){b, b}, 1) == MR_OK);
     CHECK(merge_of_two((mr_entry[]){a, b}, (mr_entry[]){a, b}, 2) == MR_OVERFLOW);

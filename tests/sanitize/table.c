@@ -1,4 +1,4 @@
-/* Sort, and the combiner table: feed, grow, drain by hash and by range, clear and use again. */
+/* Sort, and the combiner table: feed, grow, walk and sample, clear and use again. */
 #include "driver.h"
 
 /* A key with its length in front, as references to long keys want it; `key` is where it begins. */
@@ -62,12 +62,6 @@ void check_sort(void)
             sort_round(&dice, n, shared[i]);
 }
 
-typedef struct {
-    mr_table table;
-    void *chunk[4096]; /* of the arena */
-    size_t chunks;
-} counter;
-
 static void grow(counter *counter)
 {
     mr_table *table = &counter->table;
@@ -84,7 +78,7 @@ static void grow(counter *counter)
     free(old);
 }
 
-static void start(counter *counter)
+void counter_start(counter *counter)
 {
     memset(counter, 0, sizeof *counter);
     for (mr_table_part part = MR_PART_SHORT; part <= MR_PART_LONG; part++) {
@@ -93,7 +87,7 @@ static void start(counter *counter)
     }
 }
 
-static void clear(counter *counter)
+void counter_clear(counter *counter)
 {
     mr_table_clear(&counter->table);
     CHECK(!mr_table_used(&counter->table) && !counter->table.tokens);
@@ -102,8 +96,14 @@ static void clear(counter *counter)
     counter->table.arena_room = 0;
 }
 
-/* Feeds text in pieces, each in a block of its own that is gone before the next. */
-static void feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower)
+void counter_end(counter *counter)
+{
+    counter_clear(counter);
+    for (int part = 0; part < 3; part++)
+        free(counter->table.part[part].slots);
+}
+
+void counter_feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int lower)
 {
     size_t longest = roll(dice, 2) ? len : 1 + roll(dice, 9000), size = longest;
     for (size_t at = 0; at < len;) {
@@ -125,65 +125,32 @@ static void feed(counter *counter, dice *dice, mr_tokenize_fn tokenize, const ui
     }
 }
 
-static void check_partition(const mr_partitioner *by, uint32_t p, const mr_entry *entry)
+/* Every key with its count, once; then samples of every size, in a block of exactly that size. */
+static void walk(const counter *counter, dice *dice, const words *expected)
 {
-    uint8_t scratch[8];
-    size_t len;
-    const uint8_t *key = mr_entry_key(entry, scratch, &len);
-    if (!by->splitters) {
-        CHECK(mr_hash_xxh3(key, len, 0) % by->count == p);
-        return;
+    mr_table_cursor cursor = {0};
+    uint8_t *scratch = memset(fresh(MR_TABLE_SCRATCH), 0, MR_TABLE_SCRATCH);
+    const uint8_t *key;
+    size_t len, n = 0;
+    int64_t count, tokens = 0;
+    while ((key = mr_table_next(&counter->table, &cursor, scratch, &len, &count))) {
+        uint8_t readable[16];
+        memcpy(readable, key, sizeof readable); /* as is promised of keys of any length */
+        CHECK(count == words_find(expected, key, len));
+        tokens += count;
+        n++;
     }
-    CHECK(!p || entry_compare(&by->splitters[p - 1], entry) <= 0);
-    CHECK(p + 1 == by->count || entry_compare(entry, &by->splitters[p]) < 0);
-}
-
-static void drain(const counter *counter, const words *expected, const mr_partitioner *by, int64_t tokens)
-{
-    size_t n = (size_t)mr_table_used(&counter->table);
-    CHECK(n == expected->n && (int64_t)counter->table.tokens == tokens);
-    mr_entry *entries = fresh(n * sizeof *entries);
-    uint32_t *partition_of = fresh(n * sizeof *partition_of);
-    uint64_t *offset = fresh((by->count + 1) * sizeof *offset);
-    mr_table_drain(&counter->table, by, entries, partition_of, offset);
-    CHECK(offset[0] == 0 && offset[by->count] == n);
-    for (uint32_t p = 0; p < by->count; p++) {
-        size_t size = (size_t)(offset[p + 1] - offset[p]);
-        mr_entry *first = entries + offset[p], *scratch = fresh(size * sizeof *scratch);
-        mr_sort_entries(first, size, scratch);
-        for (size_t i = 0; i < size; i++) {
-            uint8_t short_key[8];
-            size_t len;
-            const uint8_t *key = mr_entry_key(&first[i], short_key, &len);
-            CHECK(first[i].value == words_find(expected, key, len));
-            CHECK(!i || entry_compare(&first[i - 1], &first[i]) < 0);
-            check_partition(by, p, &first[i]);
-        }
-        free(scratch);
+    CHECK(n == expected->n && n == mr_table_used(&counter->table) && tokens == (int64_t)counter->table.tokens);
+    CHECK(!mr_table_next(&counter->table, &cursor, scratch, &len, &count));
+    for (size_t room = 0; room < 2 * n + 2; room = 2 * room + 1 + roll(dice, 2)) {
+        uint64_t *sample = fresh(room * sizeof *sample);
+        size_t written = mr_table_sample(&counter->table, sample, room);
+        CHECK(written <= room && written <= n && (room < n || written == n));
+        for (size_t i = 0; i < written; i++)
+            CHECK((sample[i] & 0xFF) >= 1 && (sample[i] & 0xFF) <= MR_WORD_MORE);
+        free(sample);
     }
-    free(entries);
-    free(partition_of);
-    free(offset);
-}
-
-static void drain_both_ways(const counter *counter, dice *dice, const words *expected)
-{
-    int64_t tokens = 0;
-    for (size_t i = 0; i < expected->n; i++)
-        tokens += expected->words[i].count;
-    uint32_t count = 1 + (uint32_t)roll(dice, 9);
-    drain(counter, expected, &(mr_partitioner){count, 0}, tokens);
-    count = expected->n < count ? (uint32_t)expected->n + 1 : count;
-    mr_entry splitters[9];
-    kept_key keys[9];
-    for (uint32_t p = 0; p + 1 < count; p++) {
-        const word *cut = &expected->words[expected->n * (p + 1) / count];
-        keys[p] = keep(cut->text, cut->len);
-        splitters[p] = entry_of(keys[p], 0);
-    }
-    drain(counter, expected, &(mr_partitioner){count, splitters}, tokens);
-    for (uint32_t p = 0; p + 1 < count; p++)
-        free(keys[p].memory);
+    free(scratch);
 }
 
 static void table_round(counter *counter, dice *dice, const mr_dispatch *dispatch, size_t len)
@@ -196,10 +163,10 @@ static void table_round(counter *counter, dice *dice, const mr_dispatch *dispatc
     if (len > 400000 && roll(dice, 2)) /* one token with a length of more than 16 bits */
         memset(text + 1000, 'q', 150000), memset(folded + 1000, 'q', 150000);
     words expected = words_of_text(folded, len, tokenizer);
-    feed(counter, dice, dispatch->tokenize[tokenizer], text, len, lower);
+    counter_feed(counter, dice, dispatch->tokenize[tokenizer], text, len, lower);
     free(text);
-    drain_both_ways(counter, dice, &expected);
-    clear(counter);
+    walk(counter, dice, &expected);
+    counter_clear(counter);
     free(expected.words);
     free(folded);
 }
@@ -211,14 +178,13 @@ void check_table(void)
         dice dice = {7}; /* the same texts on every level */
         counter *one = fresh(sizeof *one);
         for (int table = 0; dispatch && table < 3; table++) {
-            start(one);
+            counter_start(one);
             for (size_t len = 0; len < 200; len++)
                 table_round(one, &dice, dispatch, len);
             for (size_t round = 0; round < 30; round++)
                 table_round(one, &dice, dispatch, roll(&dice, 30000));
             table_round(one, &dice, dispatch, 400001);
-            for (int part = 0; part < 3; part++)
-                free(one->table.part[part].slots);
+            counter_end(one);
         }
         free(one);
     }

@@ -22,14 +22,13 @@ REFERENCE_NAMES = {  # kernels whose reference has a word of its own, or is some
 MISSING = {  # kernel::place, and why there is nothing
     "cpu::benchmarks/kernels/bench_cpu.py": "chooses a path; the paths are measured in the kernels that take them",
     "cpu::reference": "says what the machine has: there is nothing to compute",
-    "fault::benchmarks/kernels/bench_fault.py": "a call around a kernel's: the kernels' own benchmarks pay for it",
-    "fault::reference": "turns a signal into a status, computes nothing",
+    "fault::benchmarks/kernels/bench_fault.py": "two stores a call: what it costs is in the kernels that it guards",
+    "fault::reference": "guards memory, computes nothing",
     "memory::csrc/mr_memory.c": "three system calls, made by the wrapper",
     "memory::tests/kernels/test_memory.py": "has no Python interface but its size; the kernels that live in it test it",
     "memory::benchmarks/kernels/bench_memory.py": "what it costs is the benchmark of the table",
     "memory::reference": "holds bytes, computes nothing",
     "process::csrc/mr_process.c": "single system calls, made by the wrapper",
-    "process::tests/kernels/test_process.py": "tested where they are used: tests/executors, tests/storage",
     "process::benchmarks/kernels/bench_process.py": "system calls: the time is the kernel's",
     "process::reference": "asks the kernel for something, computes nothing",
 }

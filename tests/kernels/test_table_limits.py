@@ -1,0 +1,81 @@
+"""The combiner table inside a limit of memory: full, emptied and cleared, it forgets no token."""
+import random
+from collections import Counter
+
+import pytest
+
+from mrcore.kernels.table import CountTable
+
+
+def words(count: int, lengths: list[int], seed: int = 1, letters: bytes = b"abcXYZ019_") -> list[bytes]:
+    draw = random.Random(seed)
+    return [bytes(draw.choices(letters, k=draw.choice(lengths))) for _ in range(count)]
+
+
+def feed_emptying(table: CountTable, data: bytes, window: int) -> tuple[Counter[bytes], int]:
+    """Feeds as a map task whose table is emptied when it is full: all counts, and how often that was."""
+    total, times, at, size = Counter[bytes](), 0, 0, window
+    while at < len(data):
+        stop = min(at + size, len(data))
+        fed = table.feed(data, at, stop, stop == len(data))
+        if table.full:
+            assert table.distinct, f"{table.token_bytes_wanted} bytes would never fit"
+            total.update(dict(table.items()))
+            table.clear()
+            assert not table.full
+            times += 1
+        size = 2 * size if fed == at and not table.full else window
+        at = fed
+    total.update(dict(table.items()))
+    return total, times
+
+
+@pytest.mark.parametrize("bytes_max", [3 << 19, 2 << 20, 3 << 20, 5 << 20])
+@pytest.mark.parametrize("lengths", [[4, 5, 6, 7], [8, 12, 15], [16, 40], [1, 7, 8, 15, 16, 100, 700]], ids=str)
+def test_a_full_table_holds_no_more_than_its_limit_and_loses_nothing(lengths: list[int], bytes_max: int) -> None:
+    table = CountTable(bytes_max=bytes_max)
+    data = b" ".join(words(150_000, lengths, seed=9))
+    total, times = feed_emptying(table, data, 1 << 16)
+    assert total == Counter(data.split())
+    assert times > 0
+    assert table.memory_bytes <= bytes_max
+
+
+def test_a_table_that_short_keys_made_large_still_takes_long_ones() -> None:
+    table = CountTable(bytes_max=2 << 20)
+    data = b" ".join([b"%x" % i for i in range(100_000)] + words(20_000, [16, 30, 100]) + words(20_000, [9, 15]))
+    assert feed_emptying(table, data, 1 << 16)[0] == Counter(data.split())
+
+
+def test_a_token_that_never_fits_is_said_so_of_an_empty_table() -> None:
+    table = CountTable(bytes_max=2 << 20)
+    giant = b"g" * (3 << 20)
+    data = b"a b " + giant + b" c"
+    assert (table.feed(data, 0, len(data), True), table.full, table.distinct) == (4, True, 2)
+    table.clear()
+    assert (table.feed(data, 4, len(data), True), table.full, table.distinct) == (4, True, 0)
+    assert table.token_bytes_wanted > (1 << 20)
+    table.bytes_max = 64 << 20
+    assert (table.feed(data, 4, len(data), True), table.full) == (len(data), False)
+    assert sorted(table.items()) == [(b"c", 1), (giant, 1)]
+
+
+def test_clear_gives_back_what_a_giant_token_took_and_keeps_the_rest() -> None:
+    table = CountTable()
+    data = b"a " + b"x" * (66 << 20)
+    assert table.feed(data, 0, len(data), True) == len(data)
+    table.clear()
+    assert table.memory_bytes < 66 << 20
+    assert table.feed(b"a " + b"y" * 20, 0, 22, True) == 22
+    assert sorted(table.items()) == [(b"a", 1), (b"y" * 20, 1)]
+
+
+@pytest.mark.parametrize("mistake", ["words", ""])
+def test_an_unknown_tokenizer_is_refused(mistake: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown tokenizer .*: one of whitespace, ascii"):
+        CountTable(mistake)
+
+
+def test_text_that_is_not_bytes_is_refused() -> None:
+    with pytest.raises(TypeError):
+        CountTable().feed("text", 0, 1, True)  # type: ignore[arg-type]
