@@ -59,7 +59,7 @@ def _file_pages(group: str) -> int:
     for line in _read(f"{group}/memory.stat").splitlines():
         name, _, value = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file"):
-            return int(value)
+            return int(value) if value.isdecimal() else 0
     return 0
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -134,3 +136,83 @@ def corpus(shell, text: bytes) -> Corpus:
 def oracle() -> tuple[type[Keys], Callable[..., bytes]]:
     """:class:`Keys` and :func:`lines_of`, for the tests of this folder."""
     return Keys, lines_of
+
+
+class Watched(NamedTuple):
+    """How a command ended, and what its processes held at most."""
+
+    status: int
+    err: bytes
+    memory: int  # RssAnon + RssShmem of all processes, in bytes
+    processes: int
+    disk: int  # bytes of files in a folder and below
+
+
+@pytest.fixture
+def watch(shell) -> Callable[..., Watched]:
+    """Runs a command, looking every few milliseconds at what its processes hold; standard output goes to a file."""
+
+    def run(*args: str | bytes, folder: str | os.PathLike[str] = "", out: str = "stdout", **how: object) -> Watched:
+        memory = processes = disk = 0
+        with open(shell.folder / out, "wb") as stdout, shell.start(*args, stdout=stdout, **how) as process:
+            living = [process.pid]
+            for turn in itertools.count():
+                if process.poll() is not None:
+                    break
+                if turn % 10 == 0:
+                    living = shell.processes()
+                memory = max(memory, sum(held(pid) for pid in living))
+                processes = max(processes, len(living))
+                if folder:
+                    disk = max(disk, bytes_below(folder))
+                time.sleep(0.002)
+            err = process.stderr.read()
+        return Watched(process.returncode, err, memory, processes, disk)
+
+    return run
+
+
+_RSS = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
+
+
+def held(pid: int) -> int:
+    """RssAnon + RssShmem of a process, in bytes; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return sum(1024 * int(size) for size in _RSS.findall(file.read()))
+    except OSError:
+        return 0
+
+
+def bytes_below(folder: str | os.PathLike[str]) -> int:
+    """Sizes of all files of a folder that is being written to."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+@pytest.fixture(scope="session")
+def distinct_words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """60 MB of words of 12 letters, all distinct but for a few, in lines of 20."""
+    rng = random.Random(4)
+    path = tmp_path_factory.mktemp("large") / "distinct"
+    with open(path, "w") as file:
+        file.writelines(rng.randbytes(120).hex(" ", 6) + "\n" for _ in range(230_000))
+    yield str(path)
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def repeated_words(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> Iterator[str]:
+    """60 MB of the same text again and again."""
+    path = tmp_path_factory.mktemp("large") / "repeated"
+    with open(path, "wb") as file:
+        for _ in range(200):
+            file.write(text + b"\n")
+    yield str(path)
+    path.unlink()
