@@ -222,7 +222,7 @@ class Combiner:
             raise TokenTooLong(at, end - at)
         if end == stop and not final:
             return at
-        if not self._buffer.empty:
+        while not self._buffer.empty:  # a spill may write the largest bucket alone
             self._spill()
         self._buffer.release()
         # A new table, since its room doubles and may become four times the token, and a new one afterwards.

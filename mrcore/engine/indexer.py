@@ -42,12 +42,15 @@ class Indexer:
         self._table_bytes = min(TABLE_BYTES, scheme.memory * 2 // 5)
         self._buffer_bytes = min(BUFFER_BYTES, scheme.memory - self._table_bytes - (scheme.memory >> 4))
         splitters = None if scheme.splitters is None else list(scheme.splitters)
-        self._table = CountTable(scheme.tokenizer, scheme.lower, self._table_bytes, small=True)
+        self._table = self._new_table(self._table_bytes)
         self._buffer = SortBuffer(self._buffer_bytes, scheme.partitions, splitters, kind="posting")
         self._run: RunWriter | None = None
         self._document = 0
         self._sampling = False
         self.tokens = self.spills = self.memory_peak = 0
+
+    def _new_table(self, bytes_max: int) -> CountTable:
+        return CountTable(self.scheme.tokenizer, self.scheme.lower, bytes_max, small=True)
 
     def begin(self, run: RunWriter) -> None:
         """Starts a task whose runs go to ``run``."""
@@ -111,16 +114,20 @@ class Indexer:
         self.spills += 1
         self._write_runs()
         self._buffer.release()
-        self._table.bytes_max = self.scheme.memory // 2
+        # A new table, since its room doubles and may become four times the key, and a new one afterwards.
+        self._table = self._new_table(self.scheme.memory)
         self._table.feed(data, at, end, True)
-        self._table.bytes_max = self._table_bytes
+        if self._table.full:
+            raise TokenTooLong(at, end - at)
+        self.memory_peak = max(self.memory_peak, self._table.memory_bytes + self._buffer.memory_bytes)
         self.tokens += self._table.tokens
         assert self._run is not None
-        for key, count in self._table.items():
+        pairs = self._table.items()
+        self._table = self._new_table(self._table_bytes)
+        for key, count in pairs:
             record = encode_bytes_record(key, encode([(self._document, count)]))
             partition = partition_of(key, self.scheme.partitions, self.scheme.splitters)
             self._run.segment(partition, [record], lambda: 1)
-        self._table.clear()
         return end
 
     def _write_runs(self) -> None:

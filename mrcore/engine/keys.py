@@ -120,13 +120,17 @@ class KeyFeed:
         while True:
             held = self._held[stage]
             next_at, written = expander.expand(data, at, stop, final, memoryview(out)[held:])  # type: ignore[arg-type]
+            if written:
+                try:
+                    self._pass_on(stage, held + written, final=False)
+                except TokenTooLong as error:  # it is somewhere behind `at`: the next stages do not know where
+                    raise TokenTooLong(at, error.size) from error
             at = next_at
             if written:
-                self._pass_on(stage, held + written, final=False)
-            elif expander.want:
-                out = self._enlarge(stage, held + expander.want, at)
-            else:
+                continue
+            if not expander.want:
                 break
+            out = self._enlarge(stage, held + expander.want, at)
         if final and stage + 1 < len(self._stages):
             self._pass_on(stage, self._held[stage], final=True)
         return at

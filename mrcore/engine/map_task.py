@@ -163,5 +163,5 @@ def _feed_stream(
 def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
     return BudgetError(
         f"a token of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
-        "bytes of memory, and a token may take a fifth of that: raise --memory, or lower -j"
+        "bytes of memory, and only a token of up to a sixth of that surely fits: raise --memory, or lower -j"
     )

@@ -25,7 +25,7 @@ def start_writeback(int fd, long long start, long long size):
 
 
 cdef int64_t *counter_of(uint8_t[::1] shared, size_t index) except NULL:
-    if (index + 1) * 8 > <size_t>shared.shape[0]:
+    if index >= <size_t>shared.shape[0] // 8:
         raise IndexError(f"counter {index} of {shared.shape[0]} bytes")
     return <int64_t *>&shared[0] + index
 

@@ -168,7 +168,7 @@ cdef class SortBuffer:
         """Chooses the key ranges: quantiles of the table's keys, for about so many records. The buffer must be empty."""
         cdef uint64_t *words = <uint64_t *>self.splitter_words.address
         cdef size_t n, i, kept = 0
-        cdef uint64_t ranges = min(records // BUCKET_RECORDS // self.radix.hashed + 1,
+        cdef uint64_t ranges = min(records // min(BUCKET_RECORDS, self.sort_records) // self.radix.hashed + 1,
                                    self.buckets_max // self.radix.hashed, <uint64_t>_c.MR_RADIX_RANGES_MAX)
         if not self.empty:
             raise ValueError("the buffer holds records: their ranges stand")

@@ -63,7 +63,7 @@ cdef class CountTable:
     Args:
         tokenizer: one of :data:`mrcore.kernels.tokenize.TOKENIZERS`.
         lower: fold ``A-Z`` to ``a-z``.
-        bytes_max: memory it may hold, from 1 MiB. Where it would need more, :attr:`full` says so.
+        bytes_max: memory it may hold, from 2 MiB. Where it would need more, :attr:`full` says so.
         small: for many small texts, between which it is cleared: few slots at first, and few
             again after a larger text.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 
-from mrcore.errors import BudgetError
+from mrcore.errors import BudgetError, shown
 from mrcore.kernels.process import atomic_add, atomic_max
 from mrcore.storage.files import reading, writing
 
@@ -62,8 +62,7 @@ class DiskBudget:
             if held > self.limit:
                 atomic_add(self._counter, _HELD, -size)
                 raise BudgetError(
-                    f"temporary files would take more than {self.limit:,} bytes: raise --tmp-limit, or give the job "
-                    "more --memory, which makes them fewer"
+                    f"temporary files would take more than {self.limit:,} bytes: {shown(path)}: raise --tmp-limit"
                 )
         atomic_max(self._counter, _PEAK, held)
         return step

@@ -66,7 +66,7 @@ _BLOCK_HEAD = _SIZES.size + _CHECK.size
 _SEGMENT_SIZE = _SEGMENT.size + _CHECK.size
 _RECORD_MIN = 2  # bytes of a record: an empty key's length, and a value
 _LZ4_RATIO_MAX = 255  # of the LZ4 block format: a length byte stands for at most 255 bytes
-_WRITE_BUFFER = 256 << 10
+_WRITE_BUFFER = 128 << 10
 
 
 class Segment(NamedTuple):
@@ -143,7 +143,7 @@ class RunWriter:
             packed = lz4.block.compress(block, mode="fast", acceleration=LZ4_ACCELERATION, store_size=False)
             if len(packed) < LZ4_WORTH * len(block):
                 stored = packed
-            else:
+            elif 4 * len(block) >= BLOCK_SIZE:  # a small one says nothing about others
                 self._skip = TRY_EVERY
         sizes = _SIZES.pack(len(block), len(stored))
         check = xxh3_64(sizes)

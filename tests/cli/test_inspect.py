@@ -48,7 +48,7 @@ def test_a_run_file_has_a_line_a_segment(shell):
 def test_blocks_and_records_stand_below_their_segment(shell):
     lines = shown(shell, write_run(shell), "--blocks", "--records")
     assert lines[3:6] == ["  block at byte 51: 11 bytes, 11 stored", "  be\t2", "  café\t-1"]
-    assert lines[10:] == [
+    assert lines[11:] == [
         "  block at byte 86: 5 bytes, 5 stored",
         "  block at byte 115: 41 bytes, 41 stored",
         "  \\n\\t\\xff\t7",

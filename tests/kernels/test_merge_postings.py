@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrcore.errors import CorruptionError, MrcoreError
-from mrcore.kernels.merge import EMITS, KINDS, Merge, encode_record
+from mrcore.kernels.merge import EMITS, KINDS, Merge, encode_bytes_record, encode_record
 from mrcore.testing import reference
 
 Record = tuple[bytes, bytes]
@@ -188,6 +188,7 @@ def test_lines_are_of_sums_only() -> None:
 @given(st.binary(max_size=300), st.integers(-2**63, 2**63 - 1))
 def test_encode_record_equals_the_reference(key: bytes, value: int) -> None:
     assert encode_record(key, value) == reference.encode_record(key, value)
+    assert encode_bytes_record(key, key[::-1]) == reference.encode_bytes_records([(key, key[::-1])])
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 63, 64, -64, -65, 2**63 - 1, -2**63])

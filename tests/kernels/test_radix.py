@@ -251,7 +251,7 @@ def test_a_small_buffer_is_full_many_times_and_its_runs_are_the_whole(
         spills.buffer.aim(table_of(data[:200_000]), 100_000)
     spills.feed(data, 100_000)
     assert spills.times > 5
-    assert sum(map(len, spills.runs)) > spills.times  # a bucket is more than is sorted at once
+    assert sum(map(len, spills.runs)) >= spills.times  # a bucket may be more than is sorted at once
     assert spills.found() == added(ones(data), partitions, splitters)
 
 

@@ -79,3 +79,46 @@ def test_an_unknown_tokenizer_is_refused(mistake: str) -> None:
 def test_text_that_is_not_bytes_is_refused() -> None:
     with pytest.raises(TypeError):
         CountTable().feed("text", 0, 1, True)  # type: ignore[arg-type]
+
+
+# ---- small texts, and samples ------------------------------------------------------------
+
+
+def test_a_table_for_small_texts_is_small_again_after_a_large_one() -> None:
+    table = CountTable(small=True)
+    small = table.memory_bytes
+    assert small < CountTable().memory_bytes
+    for count in (3, 5000, 3, 200, 150_000, 7, 40_000, 150_000, 1):  # slots of some sizes are kept for the next
+        data = b" ".join(words(count, [1, 7, 8, 15, 16, 40], seed=count))
+        assert table.feed(data, 0, len(data), True) == len(data)
+        assert table.tokens == count
+        assert sorted(table.items()) == sorted(Counter(data.split()).items())
+        table.clear()
+        assert (table.tokens, table.items()) == (0, [])
+        assert table.memory_bytes < small + (32 << 20)
+
+
+def test_a_table_for_small_texts_counts_a_block_of_ever_new_keys() -> None:
+    """A block has more of them than the first slots hold."""
+    table = CountTable("lines", small=True)
+    for data in (b"".join(b"%c\n" % byte for byte in range(33, 127)) * 30, b"".join(b"%x\n" % i for i in range(3000))):
+        table.feed(data, 0, len(data), True)
+        assert sorted(table.items()) == sorted(Counter(data.split()).items())
+        table.clear()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 10, 1000, 8192, 1 << 17])
+def test_a_sample_is_of_keys_by_their_first_seven_bytes_and_fair_to_every_length(n: int) -> None:
+    table = CountTable()
+    keys = {head + b"%d" % i for i in range(1500) for head in (b"", b"middle--", b"a-long-key-of-many-bytes-")}
+    keys |= {b"\0" * length for length in range(20)} - {b""}
+    data = b" ".join(sorted(keys))
+    table.feed(data, 0, len(data), True)
+    found = table.sample(n)
+    assert min(n, len(keys)) - 3 <= len(found) <= min(n, len(keys))  # each part's share is rounded down
+    assert set(found) <= {key[:7] for key in keys}
+    if n >= len(keys):
+        assert sorted(found) == sorted(key[:7] for key in keys)
+    if n == 1000:
+        assert 300 < sum(key == b"middle-" for key in found) < 370
+    assert CountTable().sample(n) == []

@@ -50,8 +50,7 @@ def test_the_last_bytes_are_given_exactly_and_one_more_is_refused(counter, path)
     with pytest.raises(BudgetError) as error:
         budget.take(1, path)
     assert str(error.value) == (
-        "temporary files would take more than 1,048,676 bytes: raise --tmp-limit, or give the job more --memory, "
-        "which makes them fewer"
+        f"temporary files would take more than 1,048,676 bytes: {path.decode()}: raise --tmp-limit"
     )
     assert not isinstance(error.value, DiskFullError)
     assert (budget.held, budget.peak) == (STEP + 100, STEP + 100)
