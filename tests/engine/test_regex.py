@@ -91,8 +91,3 @@ def test_what_does_not_parse_is_refused_by_its_text(pattern):
         compile_tokens(pattern)
     assert str(error.value).count("\n") == 0
     assert "see Python's re module" in str(error.value)
-
-
-@pytest.mark.xfail(raises=FutureWarning, reason="Python's warning about a pattern reaches the user, with a line of ours")
-def test_a_pattern_that_python_warns_about_is_taken_quietly():
-    assert compile_tokens("[[a]").findall(b"[a") == [b"[", b"a"]
