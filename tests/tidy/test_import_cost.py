@@ -13,6 +13,7 @@ HEAVY = {
     "numpy", "asyncio", "cloudpickle", "rich", "pyarrow", "fsspec", "dask", "distributed", "ray", "starlette",
     "fastapi", "uvicorn", "http", "opentelemetry", "multiprocessing", "concurrent", "ssl", "unittest",
 }  # fmt: skip
+VERBS = ("wordcount", "ngrams", "distinct", "top", "index", "inspect", "doctor")
 EVERY_DEPENDENCY = HEAVY | {"msgspec", "lz4", "xxhash", "socket", "subprocess"}
 
 
@@ -36,7 +37,7 @@ def test_import_mrcore_loads_nothing_of_it_and_no_dependency(tmp_path: Path) -> 
     assert tops(modules) & EVERY_DEPENDENCY == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["wordcount", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
 def test_help_loads_no_dependency_and_no_engine(arguments: list[str], tmp_path: Path) -> None:
     modules = loaded_by(f"from mrcore.cli.main import main; main({arguments!r})", tmp_path)
     assert tops(modules) & EVERY_DEPENDENCY == set()
@@ -45,11 +46,15 @@ def test_help_loads_no_dependency_and_no_engine(arguments: list[str], tmp_path: 
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_native_job_loads_nothing_heavy(workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", ["wordcount", "ngrams", "distinct", "distinct --approx", "index", "top 3"])
+def test_a_native_job_loads_nothing_heavy(job: str, workers: int, tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"to be or not to be")
-    modules = loaded_by(f"from mrcore.cli.main import main; main(['wordcount', '-j{workers}', 'text'])", tmp_path)
+    arguments = [*job.split(), f"-j{workers}", "text"]
+    modules = loaded_by(f"from mrcore.cli.main import main; main({arguments!r})", tmp_path)
     assert tops(modules) & HEAVY == set()
     assert "mrcore.engine.spec" in modules
+    assert "mrcore.engine.regex" not in modules, "only who asks for it pays for it"
+    assert ("mrcore.kernels.hyperloglog" in modules) == (job == "distinct --approx")
 
 
 def test_a_worker_loads_nothing_heavy(tmp_path: Path) -> None:
