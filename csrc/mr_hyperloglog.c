@@ -67,6 +67,7 @@ mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, c
             open = 0;
             end++;
             ends--;
+            sketch->tokens++;
         }
         if (lower && ends) { /* the block as a whole: one loop over bytes, not one a token */
             fold(folded, base, size);
@@ -74,6 +75,7 @@ mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, c
         } else {
             add_tokens(sketch, base, block.start, end, ends);
         }
+        sketch->tokens += ends;
         if (block.starts > ends && !open)
             open = base + block.start[ends];
         at += size;
@@ -82,6 +84,7 @@ mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, c
     if (open && final) {
         if (add_one(sketch, folded, open, (size_t)(text + len - open), lower))
             return MR_NEED_ROOM;
+        sketch->tokens++;
         *consumed = len;
     }
     return MR_OK;

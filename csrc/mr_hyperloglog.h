@@ -38,6 +38,7 @@ typedef struct {
     uint8_t *room;      /* where a long token is folded; may be NULL when room_size is 0 */
     size_t room_size;   /* bytes in it                                                  */
     size_t want;        /* set with MR_NEED_ROOM: bytes that `room` must have            */
+    uint64_t tokens;    /* that were added, equal ones each time                         */
 } mr_hyperloglog;
 
 /* The largest value that a register can have: q + 1. */

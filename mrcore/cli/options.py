@@ -85,7 +85,9 @@ def add_common(parser: argparse.ArgumentParser, *, parts: bool = True) -> None:
 def keys_of(arguments: argparse.Namespace) -> Keys:
     """What the arguments of :func:`add_keys` say."""
     from mrcore.engine.spec import Keys
+    from mrcore.runtime.jobs import check_words
 
+    check_words(arguments.tokenizer)
     return Keys(arguments.tokenizer, arguments.lower)
 
 
@@ -141,7 +143,8 @@ def _check(job: Job, arguments: argparse.Namespace) -> None:
     if getattr(arguments, "single", False) and arguments.output is None:
         raise UsageError("--single without -o: name the file with -o")
     if arguments.json and arguments.output is None and not _is_short(job):
-        raise UsageError("--json without a place for the result: add -o PATH, or --top K to have it inside")
+        inside = ", or --top K to have it inside" if "top" in arguments else ""
+        raise UsageError(f"--json without a place for the result: add -o PATH{inside}")
     if arguments.output == "":
         raise UsageError("empty output path: name a directory with -o")
 

@@ -79,6 +79,8 @@ class Combiner:
         scheme: how. ``memory`` is at least :func:`least_memory`.
     """
 
+    key_share = GIANT_SHARE + 1  # of a stream the text is held too
+
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
         self.memory = scheme.memory

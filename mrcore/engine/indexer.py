@@ -7,7 +7,7 @@ in ascending order, so the postings of a key in a run ascend, and so do the runs
 
 from __future__ import annotations
 
-from mrcore.engine.combiner import GIANT_SHARE, WINDOW, Scheme, TokenTooLong, partition_of
+from mrcore.engine.combiner import WINDOW, Scheme, TokenTooLong, partition_of
 from mrcore.kernels.merge import encode_bytes_record
 from mrcore.kernels.postings import encode
 from mrcore.kernels.radix import SortBuffer
@@ -24,6 +24,7 @@ TABLE_BYTES = 16 << 20
 BUFFER_BYTES = 144 << 20
 SAMPLE_BYTES = 1 << 20
 TOKENS_MAX = 1 << 31  # in a document before its counts are passed on: the buffer holds counts of 32 bits
+KEY_SHARE = 12  # a key may be a twelfth of the memory: the merge holds two runs' and joins their postings
 RECORD_BYTES = 16  # of a posting in the buffer, about
 
 
@@ -35,6 +36,7 @@ class Indexer:
     """
 
     window = WINDOW
+    key_share = KEY_SHARE
 
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
@@ -107,7 +109,7 @@ class Indexer:
     def _feed_giant(self, data: Buffer, at: int, stop: int, final: bool) -> int:
         """One key for which the empty table is too small becomes a run of its own."""
         end = min(self._table.align(data, at + 1), stop) if at + 1 < stop else stop
-        if end - at > self.scheme.memory // GIANT_SHARE:
+        if end - at > self.scheme.memory // KEY_SHARE:
             raise TokenTooLong(at, end - at)
         if end == stop and not final:
             return at

@@ -42,6 +42,11 @@ class KeySink(Protocol):
         """Bytes that the task may hold."""
         ...
 
+    @property
+    def key_share(self) -> int:
+        """A key of ``memory / key_share`` bytes surely fits."""
+        ...
+
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
         """See :meth:`mrcore.engine.combiner.Combiner.feed`."""
         ...

@@ -80,7 +80,9 @@ def _run_sketch(spec: MapSpec, env: TaskEnv) -> TaskResult:
     bytes_in = sum(feed_span(feed, span, env.progress, copied=is_copied(spec.keys)) for span in spec.spans)
     with PartWriter(spec.output, sync=spec.sync) as part:
         part.write(sink.registers)
-    return TaskResult(spec.task, spec.output, bytes_in, part.size, 0, 1, part.check, memory=sink.memory_bytes)
+    return TaskResult(
+        spec.task, spec.output, bytes_in, part.size, sink.tokens, 1, part.check, sink.tokens, memory=sink.memory_bytes
+    )
 
 
 def feed_span(feed: KeyFeed, span: Span, progress: Callable[[int], None], *, copied: bool) -> int:
@@ -140,7 +142,7 @@ def _feed_stream(
     held = seen = total = 0  # bytes at the buffer's start: of an unfinished token, fed in vain; bytes read
     while True:
         if held == len(buffer):  # one token fills it
-            if 2 * held > feed.sink.memory // 3:
+            if held > feed.sink.memory // feed.sink.key_share:
                 raise _too_long(path, TokenTooLong(base + total - held, held), feed)
             buffer += bytes(len(buffer))
         with reading(path), memoryview(buffer) as view:
@@ -163,5 +165,6 @@ def _feed_stream(
 def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
     return BudgetError(
         f"a token of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
-        "bytes of memory, and only a token of up to a sixth of that surely fits: raise --memory, or lower -j"
+        f"bytes of memory, and only a token of up to {feed.sink.memory // feed.sink.key_share:,} surely fits: "
+        "raise --memory, or lower -j"
     )

@@ -25,8 +25,12 @@ def compile_tokens(pattern: str) -> re.Pattern[bytes]:
     Raises:
         UsageError: it does not parse.
     """
+    import warnings
+
     try:
-        return re.compile(pattern.encode("utf-8", "surrogateescape"))
+        with warnings.catch_warnings():  # of what a later Python may read in another way
+            warnings.simplefilter("ignore")
+            return re.compile(pattern.encode("utf-8", "surrogateescape"))
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"not a regular expression: {pattern!r}: {error}: see Python's re module") from error
 

@@ -24,7 +24,7 @@ PLACE_MEMORY = 64 << 20  # for the n-grams of a place
 class _Collector:
     """Takes keys into a set; a sink of :class:`mrcore.engine.keys.KeyFeed`."""
 
-    window, memory = PLACE_BYTES, PLACE_MEMORY
+    window, memory, key_share = PLACE_BYTES, PLACE_MEMORY, 1
 
     def __init__(self, keys: Keys) -> None:
         self.seen: set[bytes] = set()

@@ -22,6 +22,7 @@ class Sketch:
     """Takes keys; a sink of :class:`mrcore.engine.keys.KeyFeed`."""
 
     window = WINDOW
+    key_share = 6
 
     def __init__(self, tokenizer: str, lower: bool, memory: int) -> None:
         self.memory = memory
@@ -29,9 +30,15 @@ class Sketch:
 
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
         """Counts keys; as :meth:`mrcore.engine.combiner.Combiner.feed`."""
-        if stop - start > self.memory // 5:
-            raise TokenTooLong(start, stop - start)
-        return self._sketch.feed(data, start, stop, final)
+        fed = self._sketch.feed(data, start, stop, final)
+        if stop - fed > self.memory // 5:  # of one token, which is looked at again with what follows
+            raise TokenTooLong(fed, stop - fed)
+        return fed
+
+    @property
+    def tokens(self) -> int:
+        """Keys that were fed."""
+        return self._sketch.tokens
 
     @property
     def registers(self) -> bytes:

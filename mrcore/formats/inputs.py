@@ -39,6 +39,11 @@ class Input(NamedTuple):
         return self.size or 0
 
 
+def shown_name(path: bytes) -> bytes:
+    """What an input is called in a result: a redirected standard input is still ``-``."""
+    return STDIN if path == b"/proc/%d/fd/0" % os.getpid() else path
+
+
 def find_inputs(paths: Iterable[bytes | str]) -> list[Input]:
     """Resolves paths, folders, patterns and ``-``.
 

@@ -80,6 +80,7 @@ cdef extern from "mr_hyperloglog.h" nogil:
         uint8_t *room
         size_t room_size
         size_t want
+        uint64_t tokens
     unsigned mr_hyperloglog_rank_max(unsigned precision)
     void mr_hyperloglog_add(uint8_t *registers, unsigned precision, uint64_t hash)
     mr_status mr_hyperloglog_feed(mr_hyperloglog *sketch, mr_tokenize_fn tokenize, const uint8_t *text, size_t size,

@@ -79,6 +79,11 @@ cdef class HyperLogLog:
         return self.sketch.precision
 
     @property
+    def tokens(self):
+        """Tokens that were fed, equal ones each time."""
+        return self.sketch.tokens
+
+    @property
     def registers(self):
         """A copy of the registers, ``2**precision`` bytes: what :meth:`merge` takes."""
         return (<const char *>self.sketch.registers)[:1 << self.sketch.precision]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from mrcore.engine.sampling import plan_splitters
 from mrcore.engine.spec import Disk, MapSpec, ReduceSpec, TaskResult
 from mrcore.executors.inline import Inline
+from mrcore.formats.inputs import shown_name
 from mrcore.runtime.jobs import IndexJob, Job
 from mrcore.runtime.plan import Options, Plan, plan_job, plan_reduce
 from mrcore.storage.budget import DiskBudget
@@ -183,7 +184,7 @@ class _Run:
         documents = b""
         if isinstance(job, IndexJob):
             documents = self.work.file("documents")
-            write_documents(documents, (source.path for source in self.plan.inputs))
+            write_documents(documents, (shown_name(source.path) for source in self.plan.inputs))
         runs = tuple(result.output for result in maps if result.records_out)
         passed_on = sink.ordered or job.top is not None
         specs = [

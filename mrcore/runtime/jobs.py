@@ -138,10 +138,16 @@ def check_keys(keys: Keys) -> None:
         from mrcore.engine.regex import compile_tokens
 
         compile_tokens(keys.tokenizer.removeprefix(REGEX))
-    elif keys.tokenizer not in (*TOKENIZERS, "lines"):
-        known = ", ".join(TOKENIZERS)
-        raise UsageError(f"unknown tokenizer: {keys.tokenizer}: choose one of {known}, or regex:PATTERN")
+    elif keys.tokenizer != "lines":
+        check_words(keys.tokenizer)
     if not 1 <= keys.n_min <= keys.n_max <= NGRAMS_MAX:
         raise UsageError(f"n-grams out of range: {keys.n_min} to {keys.n_max}: write 1 to {NGRAMS_MAX}, as in 2 or 1-3")
     if keys.ngrams and keys.tokenizer == "lines":
         raise UsageError("n-grams of lines: choose a tokenizer of words")
+
+
+def check_words(tokenizer: str) -> None:
+    """Refuses what is no tokenizer of words."""
+    if tokenizer not in TOKENIZERS and not tokenizer.startswith(REGEX):
+        known = ", ".join(TOKENIZERS)
+        raise UsageError(f"unknown tokenizer: {tokenizer}: choose one of {known}, or regex:PATTERN")

@@ -16,13 +16,17 @@ from mrcore.engine.map_task import EXPANDED_BYTES
 from mrcore.engine.spec import Span
 from mrcore.engine.splits import plan_splits
 from mrcore.errors import BudgetError, UsageError
-from mrcore.formats.inputs import Input, find_inputs
-from mrcore.runtime.jobs import IndexJob, Job, check_job
+from mrcore.formats.inputs import Input, find_inputs, shown_name
+from mrcore.runtime.jobs import COUNT_MAX, IndexJob, Job, check_job
+from mrcore.storage.budget import STEP
+from mrcore.storage.runfile import BLOCK_SIZE
 
 RANGE_BYTES = 32 * config.MIB  # input bytes a range partition: small enough to start writing early
 RANGES_MAX = 64
 STREAM_RANGES = 16
 TASKS_MAX = 1 << 20
+FILE_BYTES = 12 << 10  # of an intermediate file beside its records: head, trailer, rounding up
+SEGMENT_BYTES = 64  # of a run's entry for a partition
 INPUT_BYTES = 512  # that the coordinator holds for each input, about: path, spans, specs
 NAME_COPIES, NAME_BYTES = 3, 40  # of a file's name in an index, and what each copy takes beside its bytes
 TOP_LINE_BYTES = 256  # that a line among the best takes
@@ -86,7 +90,7 @@ def plan_job(job: Job, options: Options, *, ordered: bool) -> Plan:
     check_options(options)
     inputs = find_inputs(job.paths)
     if isinstance(job, IndexJob):
-        inputs = sorted({source.path: source for source in inputs}.values())
+        inputs = sorted({source.path: source for source in inputs}.values(), key=lambda source: shown_name(source.path))
     total = sum(source.bytes for source in inputs)
     split = config.split_size(total) if options.split is None else options.split
     if split and total // split > TASKS_MAX:
@@ -142,9 +146,8 @@ def _divide(job: Job, options: Options, plan: Plan) -> Plan:
         if workers > 1:
             hint += f", or -j 1 and {config.show_size(held + least)}"
         raise BudgetError(f"not enough memory for this job: {config.show_size(memory)}: {hint}")
-    return plan._replace(
-        workers=workers, memory=memory, share=share, memory_least=memory_least, tmp_estimate=_estimate_tmp(job, plan)
-    )
+    plan = plan._replace(workers=workers, memory=memory, share=share, memory_least=memory_least)
+    return plan._replace(tmp_estimate=_estimate_tmp(job, plan))
 
 
 def share_least(job: Job, plan: Plan) -> int:
@@ -153,7 +156,8 @@ def share_least(job: Job, plan: Plan) -> int:
     least = combiner.least_memory(hashed) + (0 if is_plain(job.keys) else EXPANDED_BYTES)
     if isinstance(job, IndexJob):  # every reduce task holds the names of all files
         least += NAME_COPIES * sum(len(source.path) + NAME_BYTES for source in plan.inputs)
-    most_lines = 2 * min(job.top or 0, plan.input_bytes // 2 + 1)
+    words = plan.input_bytes // 2 + 1 if all(source.size is not None for source in plan.inputs) else COUNT_MAX
+    most_lines = 2 * min(job.top or 0, words)
     return max(least, merging.LEAST_BYTES + TOP_LINE_BYTES * most_lines)
 
 
@@ -161,10 +165,23 @@ def _estimate_tmp(job: Job, plan: Plan) -> int:
     """Bytes of intermediate files at most: every key of the text a record of its own, and no compression.
 
     A token of n bytes and a separator becomes a record of n + 2; the shortest tokens are few. An
-    n-gram has its tokens again for each n.
+    n-gram has its tokens again for each n. Where runs are too many for one merge, a pass writes
+    them anew before it removes them. Files are taken in steps, and have heads and footers.
     """
+    fixed = 2 * STEP * max(1, plan.workers) + FILE_BYTES * (len(plan.splits) + plan.partitions + 2)
     if job.make == "sketch":
-        return len(plan.splits) << 14
+        return fixed + (len(plan.splits) << 14)
     tokens = sum(range(job.keys.n_min, job.keys.n_max + 1))
     records = plan.input_bytes * tokens * 5 // 4
-    return records * 2 if plan.ordered else records  # then the parts are intermediate, too
+    runs = len(plan.splits) + records // max(1, plan.share // 8)
+    estimate = fixed + records + SEGMENT_BYTES * runs * plan.partitions
+    if runs * (BLOCK_SIZE + merging.RUN_BYTES) > plan.share // 2 or runs > merging.FAN_IN_MAX:
+        estimate += 2 * records
+    if not plan.ordered:
+        return estimate
+    if isinstance(job, IndexJob):  # then the parts are intermediate too: each word with its file's name
+        return estimate + sum(
+            source.bytes * 5 // 4 + (source.bytes // 2 + 1) * (len(source.path) + 2 + 20 * job.counts)
+            for source in plan.inputs
+        )
+    return estimate + records

@@ -77,7 +77,6 @@ def test_what_a_verb_does_not_know(shell, text, args, said):
     assert os.listdir(shell.folder) == ["x"]
 
 
-@pytest.mark.xfail(reason="lines are no tokenizer that the command has, and it takes them")
 @pytest.mark.parametrize("verb", ["wordcount", "index", "distinct", "top 1"])
 def test_lines_are_no_tokenizer(shell, text, verb):
     assert shell.run(*verb.split(), "--tokenizer", "lines", text).failed(2, "unknown tokenizer: lines")
@@ -92,7 +91,6 @@ def test_index(shell, text):
     assert counted in shell.run("index", "--counts", "-j", "2", "--split", "1", *paths).out
 
 
-@pytest.mark.xfail(reason="a redirected file is read as /proc/PID/fd/0, and an index shows that name")
 def test_an_index_calls_standard_input_by_its_name(shell, text):
     assert shell.sh("mrcore index - < x").out == shell.sh("cat x | mrcore index -").out
 
@@ -127,17 +125,14 @@ def test_verbose_and_progress_go_to_standard_error(shell, text, verb):
     assert b"spills" in done.err.splitlines()[-1]
 
 
-@pytest.mark.xfail(reason="an estimate counts no words, and says so as if there were none")
 def test_verbose_about_an_estimate_knows_how_many_words_there_were(shell, text):
     assert b"mrcore: 8 words" in shell.run("distinct", "--approx", "-v", text).err
 
 
-@pytest.mark.xfail(reason="the hint of --json names --top, which an index has not")
 def test_a_hint_names_options_that_the_verb_has(shell, text):
     assert b"--top" not in shell.run("index", "--json", text).err
 
 
-@pytest.mark.xfail(reason="Python's FutureWarning about the pattern, with a line of ours, on standard error")
 def test_a_pattern_that_python_warns_about_is_taken_quietly(shell, text):
     assert shell.run("wordcount", "--tokenizer", "regex:[[a]", text).err == b""
 

@@ -86,8 +86,6 @@ class TestMemory:
     @pytest.mark.parametrize("size", [900_000, 1_700_000, 3_000_000, 5_000_000, 9_000_000])
     @pytest.mark.parametrize("memory", ["6MiB", "10MiB", "15MiB", "17MiB", "40MiB"])
     def test_a_token_is_counted_or_named_with_file_and_byte(self, shell, request, size, memory):
-        if (size, memory) == (3_000_000, "15MiB"):
-            request.applymarker(pytest.mark.xfail(reason="a large token is lost where the table cannot double for it"))
         shell.write("x", b"a\nb c\n" + b"g" * size + b" \nd\n")
         for verb, options in (("wordcount", ()), ("index", ()), ("distinct", ("--of", "lines")),
                               ("wordcount", ("--tokenizer", "unicode"))):  # fmt: skip
@@ -97,7 +95,7 @@ class TestMemory:
                 if done.status:
                     name = "-" if piped else "x"
                     assert done.failed(5, "a token of ", f" bytes or more: {name}, byte 6: ", "raise --memory")
-                    assert size * 5 >= int(memory[:-3]) * MIB - 2 * MIB
+                    assert size * (12 if verb == "index" else 5) >= int(memory[:-3]) * MIB - 2 * MIB
                 elif verb == "distinct":
                     assert done.out == b"4\n"
                 else:
@@ -204,14 +202,12 @@ class TestEstimates:
         watched = watch(*command(verb, *options), path, folder=shell.tmp)
         assert (watched.status, watched.err) == (0, b"")
         assert watched.disk <= tmp
-        about = json.loads(shell.run(*command(verb, *options, "--json", "-o", "out"), path).out)
+        about = json.loads(shell.run(*command(verb, *options, "--json", "--overwrite", "-o", "out"), path).out)
         assert about["memory"]["budget"] <= memory
         return watched.disk, tmp, about
 
     @pytest.mark.parametrize("verb", ESTIMATED)
     def test_of_words_that_do_not_repeat(self, shell, watch, request, large, verb):
-        if verb == "index":
-            request.applymarker(pytest.mark.xfail(reason="the estimate of an index leaves out the files' names"))
         disk, _, about = self.check(shell, watch, verb, large, "--memory", "64MiB")
         assert disk > 1_000_000
         assert about["counters"]["spills"] == 0
@@ -221,7 +217,6 @@ class TestEstimates:
         shell.write("x", text * 10)
         self.check(shell, watch, verb, "x", "--memory", "64MiB")
 
-    @pytest.mark.xfail(reason="the estimate counts records, not heads, footers, trailers and documents")
     @pytest.mark.parametrize("verb", ESTIMATED)
     def test_of_next_to_nothing(self, shell, watch, verb):
         shell.write("x", b"a b\nc d\n" * 2000)
@@ -229,12 +224,10 @@ class TestEstimates:
         self.check(shell, watch, verb, "x")
         self.check(shell, watch, verb, "y")
 
-    @pytest.mark.xfail(reason="the estimate leaves out what a pass of the merge writes before it removes what it read")
     @pytest.mark.parametrize("verb", ["wordcount", "index", "distinct", "top"])
     def test_when_the_merge_takes_several_passes(self, shell, watch, distinct_words, verb):
         self.check(shell, watch, verb, distinct_words, "--memory", "6MiB", "-j", "0", "--split", "512K")
 
-    @pytest.mark.xfail(reason="space is taken in steps of 1 MiB, and the peak is that of the steps")
     def test_what_json_says_was_used_is_not_above_the_estimate(self, shell, watch, large):
         _, estimate, about = self.check(shell, watch, "distinct", large, "--memory", "64MiB")
         assert about["tmp"]["peak"] <= estimate

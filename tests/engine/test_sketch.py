@@ -92,7 +92,6 @@ def test_a_token_of_any_length_below_the_window_is_taken(words, tmp_path):
     assert round(merge_sketches([result]).estimate()) == 3
 
 
-@pytest.mark.xfail(raises=TokenTooLong, reason="a window of text that is longer than a fifth of the memory is called a token")
 def test_ordinary_text_is_fed_whatever_the_memory():
     sketch = Sketch("whitespace", False, 4 << 20)
     text = b"word " * (sketch.window // 5)
