@@ -43,7 +43,9 @@ def test_affinity_counts(machine, monkeypatch):
 class TestVersion2:
     OWN = "0::/system.slice/a b.service/inner\n"
 
-    @pytest.mark.parametrize("level", ["system.slice/a b.service/inner", "system.slice/a b.service", "system.slice", "."])
+    @pytest.mark.parametrize(
+        "level", ["system.slice/a b.service/inner", "system.slice/a b.service", "system.slice", "."]
+    )
     def test_a_limit_at_any_level_binds(self, machine, level):
         machine({f"{level}/memory.max": 3 * GIB, f"{level}/memory.current": GIB, f"{level}/cpu.max": "250000 100000"},
                 self.OWN)  # fmt: skip
@@ -97,7 +99,8 @@ class TestVersion1:
     def test_inside_a_container_the_group_is_the_mounts_root(self, machine):
         machine({"memory/memory.limit_in_bytes": GIB, "memory/memory.usage_in_bytes": GIB,
                  "memory/memory.stat": f"cache 5\ntotal_inactive_file {GIB // 4}",
-                 "cpu,cpuacct/cpu.cfs_quota_us": 50_000, "cpu,cpuacct/cpu.cfs_period_us": 100_000}, self.OWN)  # fmt: skip
+                 "cpu,cpuacct/cpu.cfs_quota_us": 50_000, "cpu,cpuacct/cpu.cfs_period_us": 100_000},
+                 self.OWN)  # fmt: skip
         assert (resources.cores(), resources.available_memory()) == (1, GIB // 4)
 
     def test_no_limit_is_minus_one_or_a_huge_number(self, machine):
@@ -112,8 +115,9 @@ class TestVersion1:
         assert (resources.cores(), resources.available_memory()) == (2, 3 * GIB)
 
 
-@pytest.mark.parametrize("nonsense", [b"", b"\n\n", b"\xff\xfe", b"12 34 56", b"0x10", b"-5", b"1e9", b"lots", b"\0" * 9],
-                         ids=ascii)  # fmt: skip
+@pytest.mark.parametrize("nonsense", [
+    b"", b"\n\n", b"\xff\xfe", b"12 34 56", b"0x10", b"-5", b"1e9", b"lots", b"\0" * 9,
+], ids=ascii)  # fmt: skip
 def test_what_cannot_be_read_limits_nothing(machine, nonsense):
     names = ("cpu.max", "memory.max", "memory.current", "memory.limit_in_bytes", "memory.usage_in_bytes",
              "cpu.cfs_quota_us", "cpu.cfs_period_us")  # fmt: skip

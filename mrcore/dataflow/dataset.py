@@ -208,7 +208,7 @@ class IndexDataset(NamedTuple):
         Raises:
             UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
         """
-        lines = (line.partition(b"\t") for line in _collect_lines(self.job, executor))
+        lines = (line.rpartition(b"\t") for line in _collect_lines(self.job, executor))
         return [(key, parse_files(files, self.job.counts)) for key, _, files in lines]
 
     def write_tsv(

@@ -27,7 +27,8 @@ def test_ngrams(shell, text, args, lines):
 @pytest.mark.parametrize(("n", "said"), [
     ("0", "n-grams out of range: 0 to 0: write 1 to 64"), ("65", "65 to 65"), ("3-2", "3 to 2"), ("1-65", "1 to 65"),
     ("", "not a number of words: ''"), ("2-", "'2-'"), ("two", "'two'"), ("1-2-3", "'1-2-3'"),
-    ("1.5", "'1.5'"), ("²", "not a number of words"), ("9" * 50, "n-grams out of range"), ("1 ", "'1 '"), ("+1", "'+1'"),
+    ("1.5", "'1.5'"), ("²", "not a number of words"), ("9" * 50, "n-grams out of range"), ("1 ", "'1 '"),
+    ("+1", "'+1'"),
 ])  # fmt: skip
 def test_numbers_of_words_that_make_no_sense(shell, text, n, said):
     assert shell.run("ngrams", "-n", n, text).failed(2, said)
@@ -38,7 +39,8 @@ def test_a_number_of_words_may_hang_on_its_letter(shell, text):
 
 
 @pytest.mark.parametrize(("args", "number"), [
-    ((), 6), (("--lower",), 5), (("--of", "lines"), 4), (("--of", "lines", "--lower"), 4), (("--tokenizer", "ascii"), 5),
+    ((), 6), (("--lower",), 5), (("--of", "lines"), 4), (("--of", "lines", "--lower"), 4),
+    (("--tokenizer", "ascii"), 5),
     (("--approx",), 6), (("--approx", "--of", "lines"), 4), (("--tokenizer", "regex:[bt]"), 2),
 ])  # fmt: skip
 def test_distinct(shell, text, args, number):
@@ -70,7 +72,8 @@ def test_top(shell, text, args):
     (("distinct", "--of", "lines", "--tokenizer", "ascii", "x"), "--of lines has no words: leave --tokenizer away"),
     (("index", "--approx", "x"), "--approx"), (("index", "--json", "x"), "--json without a place for the result"),
     (("ngrams", "--json", "x"), "--json without a place"),
-    (("ngrams", "--tokenizer", "regex:(", "x"), "not a regular expression: '('"), (("index", "--single", "x"), "without -o"),
+    (("ngrams", "--tokenizer", "regex:(", "x"), "not a regular expression: '('"),
+    (("index", "--single", "x"), "without -o"),
 ])  # fmt: skip
 def test_what_a_verb_does_not_know(shell, text, args, said):
     assert shell.run(*args).failed(2, said)
@@ -110,8 +113,8 @@ def test_options_and_paths_in_any_order(shell, text, verb):
 @pytest.mark.parametrize("verb", ["wordcount", "ngrams", "index", "distinct", "top"])
 def test_help_names_every_option_and_an_example(shell, verb):
     done = shell.run(verb, "--help")
-    for words in ("--memory SIZE", "--tmp DIR", "--tmp-limit SIZE", "--dry-run", "--tokenizer", "examples:", f"mrcore {verb}",
-                  "regex:PATTERN"):  # fmt: skip
+    for words in ("--memory SIZE", "--tmp DIR", "--tmp-limit SIZE", "--dry-run", "--tokenizer", "examples:",
+                  f"mrcore {verb}", "regex:PATTERN"):  # fmt: skip
         assert words in done.out.decode()
     assert max(map(len, done.out.decode().splitlines())) <= 120
 

@@ -24,7 +24,14 @@ def tmp(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "tmp") == []
 
 
-EXECUTORS = [None, mr.Inline(), mr.Local(workers=2), mr.Local(), mr.Inline("12MiB"), mr.Local(2, 16 << 20, tmp_limit="1GB")]
+EXECUTORS = [
+    None,
+    mr.Inline(),
+    mr.Local(workers=2),
+    mr.Local(),
+    mr.Inline("12MiB"),
+    mr.Local(2, 16 << 20, tmp_limit="1GB"),
+]
 
 
 def test_nothing_is_opened_before_a_result_is_asked_for():
@@ -182,7 +189,21 @@ def test_lines_are_counted_too(source, text, executor):
     assert dict(mr.read_text(source).lines(lower=True).count().collect(executor)) == lowered
 
 
-NAMES = [b"plain", b"a b", b"a,b", b"new\nline", b"back\\slash", b"\\", b"tab\t", b"cr\r", b"\xff", b"c:1", b",", b"\\n", b"\\,:9"]
+NAMES = [
+    b"plain",
+    b"a b",
+    b"a,b",
+    b"new\nline",
+    b"back\\slash",
+    b"\\",
+    b"tab\t",
+    b"cr\r",
+    b"\xff",
+    b"c:1",
+    b",",
+    b"\\n",
+    b"\\,:9",
+]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS, ids=str)

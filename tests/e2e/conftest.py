@@ -23,7 +23,8 @@ ODD_NAMES = {  # name: content
     b"tab\tand\rcr": b"\0 \0one\0\n\0\0\n\0",
     b"\xff\xfe": b"\xff\xfe o\x80ne \xc3\n\xc3\xa9t\xc3\xa9 \xc3\x89T\xc3\x89 One ONE\n",
     b"deep/er/unicode": (
-        "Straße STRASSE ẞ ß ǅ ǆ İ ı Σς σ K k e\u0301té ١٢٣ Ⅷ x² 汉字、かな ｆｕｌｌ\nA_b-C d\u00a0e\u2028f\u200bg".encode()
+        "Straße STRASSE ẞ ß ǅ ǆ İ \u0131 Σς \u03c3 K k e\u0301té ١٢٣ Ⅷ x² 汉字、かな \uff46\uff55\uff4c\uff4c\n"
+        "A_b-C d\u00a0e\u2028f\u200bg".encode()
         + b" \xc0\x80a \xed\xa0\x80b \xf4\x90\x80\x80c \xe2\x82d \xe2\x82\xacx \xf0\x9f\x98\x80y\n"
     ),
     b"deep/no-newline": b"last line\nwithout end",
@@ -127,9 +128,7 @@ def corpus(shell, text: bytes) -> Corpus:
         shell.write(name, content)
     walked = sorted(name for name in contents if name.startswith(b"in/"))
     order = [*walked, b"more/x.txt", b"more/y.txt", b"-", b"in/a b.txt"]
-    return Corpus(
-        ["in", "more/*.txt", "-", "in/a b.txt"], STDIN, [(name, contents.get(name, STDIN)) for name in order]
-    )
+    return Corpus(["in", "more/*.txt", "-", "in/a b.txt"], STDIN, [(name, contents.get(name, STDIN)) for name in order])
 
 
 @pytest.fixture(scope="session")

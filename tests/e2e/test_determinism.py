@@ -9,7 +9,8 @@ import pytest
 WAYS = [
     ("-j", "0"), ("-j", "1"), ("-j", "2"), ("-j", "3", "--memory", "64MiB"), ("-j", "0", "--split", "1KiB"),
     ("-j", "2", "--split", "1KiB"), ("-j", "2", "--split", "70000", "--memory", "LEAST"),
-    ("-j", "0", "--split", "file", "--memory", "LEAST"), ("-j", "2", "--split", "file"), ("-j", "0", "--memory", "LEAST"),
+    ("-j", "0", "--split", "file", "--memory", "LEAST"), ("-j", "2", "--split", "file"),
+    ("-j", "0", "--memory", "LEAST"),
 ]  # fmt: skip
 JOBS = [
     ("wordcount", "-R", "1"), ("wordcount", "-R", "5"), ("wordcount", "--top", "50", "-R", "5"),
@@ -18,8 +19,10 @@ JOBS = [
     ("distinct",), ("distinct", "--of", "lines", "-R", "3"), ("distinct", "--approx"),
 ]  # fmt: skip
 PATHS = {  # constants of engine/combiner.py that decide which way a token takes
-    "as it comes": {}, "table": {"FIRST_RATIO": 2, "DIRECT_RATIO": 2}, "direct": {"FIRST_TOKENS": 1, "FIRST_RATIO": -1, "DIRECT_RATIO": -1},
-    "a small table": {"TABLE_BYTES": 64 << 10}, "a small buffer": {"BUFFER_BYTES": 1 << 20, "FIRST_TOKENS": 1, "FIRST_RATIO": -1},
+    "as it comes": {}, "table": {"FIRST_RATIO": 2, "DIRECT_RATIO": 2},
+    "direct": {"FIRST_TOKENS": 1, "FIRST_RATIO": -1, "DIRECT_RATIO": -1},
+    "a small table": {"TABLE_BYTES": 64 << 10},
+    "a small buffer": {"BUFFER_BYTES": 1 << 20, "FIRST_TOKENS": 1, "FIRST_RATIO": -1},
 }  # fmt: skip
 
 
@@ -92,7 +95,7 @@ def test_both_paths_through_the_combiner_give_the_same_bytes(shell, source, text
     assert seen == [seen[0]] * len(seen)
 
 
-PATCH = '''
+PATCH = """
 import importlib.abc, importlib.machinery, sys
 
 def patch(module):
@@ -108,7 +111,7 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 sys.meta_path.insert(0, Finder())
-'''
+"""
 
 
 def test_a_pipe_gives_the_same_parts_as_its_file(shell, text):

@@ -9,7 +9,8 @@ MIB = 1 << 20
 BUDGET = 16 * MIB
 JOBS = {
     "wordcount": ("wordcount",), "wordcount in parts": ("wordcount", "-R", "8", "-o", "out"),
-    "unicode": ("wordcount", "--tokenizer", "unicode", "--lower"), "regex": ("wordcount", "--tokenizer", "regex:[0-9a-f]+"),
+    "unicode": ("wordcount", "--tokenizer", "unicode", "--lower"),
+    "regex": ("wordcount", "--tokenizer", "regex:[0-9a-f]+"),
     "ngrams": ("ngrams", "-n", "2"), "ngrams of three sizes": ("ngrams", "-n", "1-3", "--min-count", "2"),
     "index": ("index",), "distinct": ("distinct",), "distinct lines": ("distinct", "--of", "lines"),
     "top": ("wordcount", "--top", "100"),

@@ -6,7 +6,14 @@ import pytest
 
 WAYS = {"here": ("-j", "0"), "little memory": ("-j", "0", "--memory", "6MiB", "--split", "999"),
         "workers": ("-j", "2", "--split", "1K")}  # fmt: skip
-TOKENIZERS = ["whitespace", "ascii", "unicode", "regex:[a-z]+|[0-9]", r"regex:(?i)\b(o)n?e\b|^.|.$", "regex:é+|[^a-z ]*"]
+TOKENIZERS = [
+    "whitespace",
+    "ascii",
+    "unicode",
+    "regex:[a-z]+|[0-9]",
+    r"regex:(?i)\b(o)n?e\b|^.|.$",
+    "regex:é+|[^a-z ]*",
+]
 
 
 @pytest.fixture(params=WAYS)

@@ -192,8 +192,10 @@ def test_one_indexer_serves_task_after_task(folder):
         assert (indexer.tokens, indexer.spills) == (3, 0)
 
 
-@given(texts=st.lists(st.lists(st.sampled_from([b"a", b"A", b"bb", b" ", b"\n", b"\0", b"\xff"])).map(b"".join), max_size=6),
-       steps=st.lists(st.integers(0, 2), min_size=6, max_size=6), tokenizer=st.sampled_from(["whitespace", "ascii", "lines"]),
+@given(texts=st.lists(st.lists(st.sampled_from([b"a", b"A", b"bb", b" ", b"\n", b"\0", b"\xff"])).map(b"".join),
+                      max_size=6),
+       steps=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+       tokenizer=st.sampled_from(["whitespace", "ascii", "lines"]),
        lower=st.booleans(), partitions=st.integers(1, 4))  # fmt: skip
 @settings(max_examples=100)
 def test_any_documents(tmp_path_factory, texts, steps, tokenizer, lower, partitions):

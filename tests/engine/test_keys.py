@@ -18,7 +18,9 @@ from mrcore.testing import reference
 TOKENIZERS = ["whitespace", "ascii", "unicode", "lines", "regex:[a-z]+|é"]
 ALL = [
     Keys(tokenizer, lower, *sizes, cross)
-    for tokenizer, lower, sizes, cross in itertools.product(TOKENIZERS, (False, True), ((1, 1), (2, 2), (1, 3)), (False, True))
+    for tokenizer, lower, sizes, cross in itertools.product(
+        TOKENIZERS, (False, True), ((1, 1), (2, 2), (1, 3)), (False, True)
+    )
     if sizes == (1, 1) or tokenizer != "lines"
 ]
 TEXT = "to be\r\n\nor Not  to bé, É\tthat_is\n \n\x00 x\x0by z\n".encode() + b"\xff\xc3 q\xe9r end of it"
@@ -37,7 +39,11 @@ class Collector:
     def feed(self, data, start, stop, final):
         text = bytes(memoryview(data)[start:stop])
         if not final:  # what a table leaves for later: the token at the end, or the unfinished line
-            end = text.rfind(b"\n") + 1 if self.tokenizer == "lines" else max([0, *(b for _, b in spans(text, "whitespace"))])
+            end = (
+                text.rfind(b"\n") + 1
+                if self.tokenizer == "lines"
+                else max([0, *(b for _, b in spans(text, "whitespace"))])
+            )
             cut = max((a for a, _ in spans(text[:end], "whitespace")), default=0) if self.tokenizer != "lines" else end
             text = text[:cut]
         self.keys += reference.tokenize(text, self.tokenizer, self.lower)
@@ -46,6 +52,7 @@ class Collector:
 
 def keys_of(text, keys):
     """The keys of a text in plain Python, in no particular order."""
+
     def tokens(piece):
         if keys.tokenizer == "unicode":
             return reference.unicode(piece, keys.lower).split(b"\n")[:-1]
@@ -97,7 +104,9 @@ def test_text_may_arrive_in_any_pieces(keys):
         assert Counter(sink.keys) == expected
 
 
-pieces = st.lists(st.sampled_from([b"a", b"Bc", b" ", b"\n", b"\n\n", "é".encode(), b"\xc3", b"\r", b"\0", b"_", b"9"])).map(b"".join)
+pieces = st.lists(
+    st.sampled_from([b"a", b"Bc", b" ", b"\n", b"\n\n", "é".encode(), b"\xc3", b"\r", b"\0", b"_", b"9"])
+).map(b"".join)
 
 
 @given(text=pieces, keys=st.sampled_from(ALL), cuts=st.lists(st.integers(0, 40), max_size=3))
@@ -128,7 +137,9 @@ def test_a_feed_is_used_again_for_the_next_file():
         assert Counter(sink.keys) == Counter(keys_of(TEXT, keys) * 3), keys
 
 
-@pytest.mark.parametrize("keys", [Keys("unicode"), Keys("regex:x+"), Keys(n_max=2), Keys("unicode", n_min=2, n_max=2)], ids=str)
+@pytest.mark.parametrize(
+    "keys", [Keys("unicode"), Keys("regex:x+"), Keys(n_max=2), Keys("unicode", n_min=2, n_max=2)], ids=str
+)
 def test_a_key_that_needs_more_than_a_fifth_of_the_memory_is_refused(keys):
     sink = Collector(keys, memory=1 << 20)
     text = b"a b\n" + b"x" * 300_000 + b" c\n"

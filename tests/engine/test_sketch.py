@@ -1,5 +1,6 @@
 """Sketches: an estimate that is near, and the same however the text is shared out."""
 
+import itertools
 import os
 
 import pytest
@@ -39,7 +40,7 @@ def test_the_estimate_is_near_and_does_not_depend_on_splits(words, tmp_path):
     seen = set()
     for count in (1, 2, 7, 100):
         cuts = [size * i // count for i in range(count + 1)]
-        results = run(words, zip(cuts, cuts[1:], strict=False), tmp_path)
+        results = run(words, itertools.pairwise(cuts), tmp_path)
         seen.add(merge_sketches(results).estimate())
         for result in results:
             assert (result.records_out, result.bytes_out) == (1, 1 << PRECISION)
@@ -48,8 +49,9 @@ def test_the_estimate_is_near_and_does_not_depend_on_splits(words, tmp_path):
     assert seen.pop() == pytest.approx(100_000, rel=3 * STANDARD_ERROR)
 
 
-@pytest.mark.parametrize("keys", [Keys(), Keys("ascii", True), Keys("unicode"), Keys("lines"), Keys("regex:[0-9]+"), Keys(n_max=2)],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize("keys", [
+    Keys(), Keys("ascii", True), Keys("unicode"), Keys("lines"), Keys("regex:[0-9]+"), Keys(n_max=2),
+], ids=str)  # fmt: skip
 def test_its_registers_are_those_of_the_keys(tmp_path, keys):
     (tmp_path / "in").write_bytes(b"to be or\nnot 22 33\n\nTO BE")
     (result,) = run(os.fsencode(tmp_path / "in"), [(0, 25)], tmp_path, keys)

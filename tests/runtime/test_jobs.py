@@ -14,7 +14,8 @@ COMMON = [
     (Keys(""), "unknown tokenizer: : choose"), (Keys("regex"), "unknown tokenizer: regex"),
     (Keys("regex:("), r"not a regular expression: '\(': .*see Python's re module"),
     (Keys("regex:\udcff+"), r"not UTF-8: 'regex:\\udcff\+': write other bytes of a pattern as \\xff"),
-    (Keys("\udcff"), "not UTF-8"), (Keys("regex:(?u)a"), "not a regular expression"), (Keys("regex:a{1,99999999999}"), "not a regular expression"),
+    (Keys("\udcff"), "not UTF-8"), (Keys("regex:(?u)a"), "not a regular expression"),
+    (Keys("regex:a{1,99999999999}"), "not a regular expression"),
     (Keys("regex:" + "(" * 5000), "not a regular expression"),
     (Keys(n_min=0, n_max=0), "n-grams out of range: 0 to 0: write 1 to 64"), (Keys(n_min=3, n_max=2), "3 to 2"),
     (Keys(n_max=65), "1 to 65"), (Keys(n_min=-1), "-1 to 1"), (Keys("lines", n_max=2), "n-grams of lines"),
@@ -56,7 +57,11 @@ def test_options_that_make_no_sense(options, said):
     Keys("regex:", cross_lines=True), Keys("unicode", n_min=64, n_max=64),
 ], ids=str)  # fmt: skip
 def test_what_makes_sense_is_let_through(keys):
-    for job in (CountJob((), keys, (1 << 63) - 1, (1 << 63) - 1), IndexJob((), keys, True), DistinctJob((), keys, True)):
+    for job in (
+        CountJob((), keys, (1 << 63) - 1, (1 << 63) - 1),
+        IndexJob((), keys, True),
+        DistinctJob((), keys, True),
+    ):
         check_job(job)
         assert json.loads(json.dumps(job.describe())) == job.describe(), "it goes into the manifest"
 
@@ -76,7 +81,9 @@ def test_only_counts_are_selected_from(job):
     assert (job.min_count, job.top) == (1, None)
 
 
-@pytest.mark.parametrize("change", [{"tokenizer": "ascii"}, {"lower": True}, {"n_max": 2}, {"n_min": 2, "n_max": 2}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"tokenizer": "ascii"}, {"lower": True}, {"n_max": 2}, {"n_min": 2, "n_max": 2}], ids=str
+)
 def test_jobs_that_differ_describe_themselves_differently(change):
     for kind in (CountJob, IndexJob, DistinctJob):
         assert kind((), Keys()).describe() != kind((), Keys(**change)).describe()

@@ -49,7 +49,8 @@ def test_large_input_gets_workers_and_small_input_none(large):
 
 
 @pytest.mark.parametrize(("job", "ordered", "partitions", "by_range"), [
-    (CountJob, True, 64, True), (CountJob, False, 12, False), (IndexJob, True, 64, True), (DistinctJob, True, 12, False),
+    (CountJob, True, 64, True), (CountJob, False, 12, False), (IndexJob, True, 64, True),
+    (DistinctJob, True, 12, False),
     (DistinctJob, False, 12, False), (lambda paths: CountJob(paths, top=3), True, 12, False),
 ])  # fmt: skip
 def test_partitions_are_ranges_only_where_lines_come_out_in_order(large, job, ordered, partitions, by_range):
@@ -61,7 +62,9 @@ def test_an_index_numbers_each_file_once_in_path_order(source):
     names = [os.fsencode(f"{source}/{i}.txt") for i in range(5)]
     plan = plan_job(IndexJob((f"{source}/3.txt", source, f"{source}/0.txt")), Options(split=0), ordered=True)
     assert [entry.path for entry in plan.inputs] == names
-    assert [(span.path, span.document) for task in plan.splits for span in task] == list(zip(names, range(5), strict=True))
+    assert [(span.path, span.document) for task in plan.splits for span in task] == list(
+        zip(names, range(5), strict=True)
+    )
     assert len(plan_job(CountJob((source, source)), Options(), ordered=True).inputs) == 10
 
 
@@ -135,8 +138,8 @@ class TestMemory:
 
 
 @pytest.mark.parametrize(("size", "shown"), [
-    (0, "0B"), (1, "1B"), (1023, "1023B"), (KIB, "1KiB"), (KIB + 1, "2KiB"), (4 * MIB, "4MiB"), (4 * MIB + 1, "4097KiB"),
-    (10 * MIB + 1, "11MiB"), (GIB, "1GiB"), (GIB + 1, "1025MiB"), (10 * GIB + 1, "11GiB"),
+    (0, "0B"), (1, "1B"), (1023, "1023B"), (KIB, "1KiB"), (KIB + 1, "2KiB"), (4 * MIB, "4MiB"),
+    (4 * MIB + 1, "4097KiB"), (10 * MIB + 1, "11MiB"), (GIB, "1GiB"), (GIB + 1, "1025MiB"), (10 * GIB + 1, "11GiB"),
 ])  # fmt: skip
 def test_a_size_is_shown_rounded_up_so_that_it_does(size, shown):
     assert config.show_size(size) == shown
