@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from mrcore.engine.combiner import TokenTooLong
 from mrcore.engine.sketch import PRECISION, Sketch, merge_sketches
 from mrcore.engine.spec import Keys, MapSpec, Span
 from mrcore.engine.task import TaskEnv, run_task
