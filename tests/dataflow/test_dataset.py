@@ -220,6 +220,16 @@ def test_an_index_gives_back_the_paths_whatever_their_bytes(tmp_path, executor):
     assert words.index(counts=True).collect(executor) == [(b"all", counted), (b"one", [(paths[2], 1)])]
 
 
+def test_keys_may_hold_tabs(tmp_path):
+    (tmp_path / "tab\tname").write_bytes(b"a\tb\n\tc\n\n")
+    path = os.fsencode(tmp_path / "tab\tname")
+    lines = mr.read_text(path).lines()
+    assert lines.index().collect() == [(key, [path]) for key in (b"", b"\tc", b"a\tb")]
+    assert lines.index(counts=True).collect() == [(key, [(path, 1)]) for key in (b"", b"\tc", b"a\tb")]
+    assert lines.count().collect() == [(b"", 1), (b"\tc", 1), (b"a\tb", 1)]
+    assert mr.read_text(path).words(tokenizer="regex:.+").distinct().collect() == [b"\tc", b"a\tb"]
+
+
 def test_an_index_is_written_as_counts_are(source, tmp_path):
     index = mr.read_text(source).words().index()
     result = index.write_tsv(tmp_path / "out", reducers=3, executor=mr.Local(2))

@@ -13,7 +13,7 @@ JOBS = {
     "regex": ("wordcount", "--tokenizer", "regex:[0-9a-f]+"),
     "ngrams": ("ngrams", "-n", "2"), "ngrams of three sizes": ("ngrams", "-n", "1-3", "--min-count", "2"),
     "index": ("index",), "distinct": ("distinct",), "distinct lines": ("distinct", "--of", "lines"),
-    "top": ("wordcount", "--top", "100"),
+    "top": ("wordcount", "--top", "100"), "estimate": ("distinct", "--approx"),
 }  # fmt: skip
 
 
@@ -27,6 +27,8 @@ def check(watched, budget=BUDGET):
 @pytest.mark.parametrize("text_kind", ["distinct_words", "repeated_words"])
 @pytest.mark.parametrize("job", JOBS)
 def test_every_verb_keeps_it(shell, watch, request, job, text_kind):
+    if job == "estimate":
+        request.applymarker(pytest.mark.xfail(reason="a window of text above a fifth of the share is called a token"))
     path = request.getfixturevalue(text_kind)
     watched = watch(*JOBS[job], "--memory", "16MiB", "-j", "2", "--split", "8MiB", path)
     check(watched)
@@ -57,6 +59,12 @@ def test_it_is_kept_for_a_pipe(watch, pipe, verb, workers):
 
 def test_it_is_kept_for_a_long_top_of_a_pipe(watch, pipe):
     check(watch("wordcount", "--top", "1000000000", "--memory", "16MiB", "-j", "0", stdin=pipe))
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_it_is_kept_for_a_long_top_of_a_file(watch, distinct_words, workers):
+    args = ("wordcount", "--top", "40000", "--memory", "50MiB", "-j", workers, "-R", "5", "--split", "8MiB")
+    check(watch(*args, distinct_words), 50 * MIB)
 
 
 def test_it_is_kept_with_thousands_of_files(shell, watch, text):
