@@ -14,9 +14,12 @@ CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "runfile"
 KNOWN = "inspect reads run files, output directories and their _manifest.json"
 
 
+LONG = b"abcdefghijklmnopqrstuvwxyz0123"  # thirty bytes that do not become fewer
+
+
 def write_run(shell, name="run"):
     """Three partitions; the second is empty, the third has two runs, of which one has two blocks."""
-    first, second = [(b"be", 2), (b"caf\xc3\xa9", -1)], [(b"\n\t\xff", 7), (b"x" * 30, 1 << 62)]
+    first, second = [(b"be", 2), (b"caf\xc3\xa9", -1)], [(b"\n\t\xff", 7), (LONG, 1 << 62)]
     with RunWriter(os.fsencode(shell.folder / name), 3, sync=False) as run:
         run.segment(2, [reference.encode_records(first)], lambda: 2)
         run.segment(0, [reference.encode_records(first)], lambda: 2)
@@ -52,7 +55,7 @@ def test_blocks_and_records_stand_below_their_segment(shell):
         "  block at byte 86: 5 bytes, 5 stored",
         "  block at byte 115: 41 bytes, 41 stored",
         "  \\n\\t\\xff\t7",
-        f"  {'x' * 30}\t{1 << 62}",
+        f"  {LONG.decode()}\t{1 << 62}",
     ]
 
 

@@ -27,8 +27,6 @@ def check(watched, budget=BUDGET):
 @pytest.mark.parametrize("text_kind", ["distinct_words", "repeated_words"])
 @pytest.mark.parametrize("job", JOBS)
 def test_every_verb_keeps_it(shell, watch, request, job, text_kind):
-    if job == "estimate":
-        request.applymarker(pytest.mark.xfail(reason="a window of text above a fifth of the share is called a token"))
     path = request.getfixturevalue(text_kind)
     watched = watch(*JOBS[job], "--memory", "16MiB", "-j", "2", "--split", "8MiB", path)
     check(watched)
@@ -57,8 +55,12 @@ def test_it_is_kept_for_a_pipe(watch, pipe, verb, workers):
     check(watch(verb, "--memory", "16MiB", "-j", workers, stdin=pipe))
 
 
-def test_it_is_kept_for_a_long_top_of_a_pipe(watch, pipe):
-    check(watch("wordcount", "--top", "1000000000", "--memory", "16MiB", "-j", "0", stdin=pipe))
+def test_a_long_top_of_a_pipe_is_refused_since_all_of_it_might_have_to_be_held(watch, pipe):
+    watched = watch("wordcount", "--top", "1000000000", "--memory", "16MiB", "-j", "0", stdin=pipe)
+    assert (watched.status, watched.err) == (
+        5, b"mrcore: not enough memory for this job: 16MiB: give it 477GiB or more\n"
+    )
+    check(watch("wordcount", "--top", "10000", "--memory", "16MiB", "-j", "0", stdin=pipe))
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -2,6 +2,7 @@
 
 import os
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,7 +68,8 @@ def test_every_executor_writes_the_same_bytes(folder):
             with open(result.output, "rb") as file:
                 files.append(file.read())
             os.unlink(result.output)
-        written.add((tuple(results), tuple(files)))
+        # What a process holds at most depends on the tasks that it had before.
+        written.add((tuple(msgspec.structs.replace(result, memory=0) for result in results), tuple(files)))
     assert len(written) == 1
 
 
