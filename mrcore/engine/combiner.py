@@ -104,10 +104,12 @@ class Combiner:
             self._buffer_bytes, scheme.partitions, splitters, tokenizer=scheme.tokenizer, lower=scheme.lower
         )
 
-    def _choose_splitters(self) -> None:
-        """Parts the table's keys evenly, before anything is in the buffer."""
+    def _choose_splitters(self, last: bool) -> None:
+        """Parts the table's keys evenly, before anything is in the buffer; in few parts if these are all of them."""
         self._chosen = True
-        parts = min(self.scheme.partitions, self._table.distinct // KEYS_A_RANGE + 1)
+        parts = self.scheme.partitions
+        if last:
+            parts = min(parts, self._table.distinct // KEYS_A_RANGE + 1)
         keys = sorted(self._table.sample(SAMPLE_KEYS)) if parts > 1 else []
         self.splitters = tuple(sorted({keys[len(keys) * p // parts] for p in range(1, parts)} if keys else ()))
         self._buffer = self._make_buffer()
@@ -175,7 +177,7 @@ class Combiner:
     def _empty_table(self, *, last: bool = False) -> None:
         self.tokens += self._table.tokens
         if not self._chosen:
-            self._choose_splitters()
+            self._choose_splitters(last)
         if self._buffer.empty and self._table.distinct:
             more = 0 if last else self._buffer_bytes // RECORD_BYTES
             self._buffer.aim(self._table, max(self._table.distinct, more))
