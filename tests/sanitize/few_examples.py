@@ -7,7 +7,7 @@ cases run without sanitizers.
 
 from hypothesis import settings
 
-CASES_MAX = 8
+CASES_MAX = 4
 
 settings.register_profile("few examples", max_examples=15, deadline=None, derandomize=True)
 settings.load_profile("few examples")
