@@ -148,6 +148,8 @@ static inline void finish(mr_merge *merge)
         return;
     } else if (merge->kind == MR_VALUE_SUM) {
         at = mr_varint_put(at, mr_zigzag(merge->value));
+    } else if (merge->kind == MR_VALUE_BYTES) {
+        at = merge->out + merge->group_end; /* it was written whole */
     } else {
         at = finish_group(merge);
     }
@@ -158,7 +160,7 @@ static inline void finish(mr_merge *merge)
 static inline mr_status begin(mr_merge *merge, const mr_run *run)
 {
     size_t need = run->len + LINE_OVERHEAD + SLACK;
-    if (merge->kind == MR_VALUE_POSTING)
+    if (merge->kind != MR_VALUE_SUM)
         need += GROUP_LENGTH + run->group_len;
     if (merge->room - merge->done < need) {
         merge->want = need;
@@ -176,7 +178,11 @@ static inline mr_status begin(mr_merge *merge, const mr_run *run)
         memcpy(at, run->key, SLACK);
     else
         memcpy(at, run->key, run->len);
-    if (merge->kind == MR_VALUE_POSTING) {
+    if (merge->kind == MR_VALUE_BYTES) {
+        uint8_t *group = mr_varint_put(at + run->len, run->group_len);
+        memcpy(group, run->group, run->group_len);
+        merge->group_end = (size_t)(group - merge->out) + run->group_len;
+    } else if (merge->kind == MR_VALUE_POSTING) {
         merge->group_at = merge->key_at + run->len + GROUP_LENGTH;
         memcpy(merge->out + merge->group_at, run->group, run->group_len);
         merge->group_end = merge->group_at + run->group_len;
@@ -219,7 +225,7 @@ size_t mr_merge_pending(const mr_merge *merge)
 {
     if (!merge->pending)
         return 0;
-    return (merge->kind == MR_VALUE_POSTING ? merge->group_end : merge->key_at + merge->key_len) - merge->done;
+    return (merge->kind != MR_VALUE_SUM ? merge->group_end : merge->key_at + merge->key_len) - merge->done;
 }
 
 void mr_merge_flushed(mr_merge *merge, uint8_t *out, size_t room)
@@ -239,7 +245,7 @@ static inline mr_status take(mr_merge *merge, const mr_run *run)
         int order = against_pending(merge, run);
         if (order < 0)
             return MR_CORRUPT;
-        if (!order)
+        if (!order && merge->kind != MR_VALUE_BYTES)
             return combine(merge, run);
         finish(merge);
     }

@@ -1,5 +1,6 @@
 /* Merge of sorted runs with combining: equal keys become one. Their sums are added; their
- * posting groups follow one another, in the order of the runs.
+ * posting groups follow one another, in the order of the runs. Records of bytes are not combined:
+ * those of one key come one after the other, in the order of the runs.
  *
  * A tournament tree of losers (Knuth, TAOCP volume 3, section 5.4.1): the record that wins
  * is replaced by the next one of its run and replayed along one path, ceil(log2 k)

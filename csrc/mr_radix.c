@@ -248,26 +248,53 @@ mr_status mr_radix_feed(mr_radix *radix, mr_tokenize_fn tokenize, const uint8_t 
 
 /* ---- a table's keys ----------------------------------------------------------------- */
 
-/* Adds a record of any size; 0 and *want when no chunk is left. */
-static int add_record(mr_radix *radix, const uint8_t *key, size_t len, int64_t count, uint32_t document, uint32_t *want)
+/* The bucket of a key, opened for `size` bytes; NULL and *want when no chunk is left. */
+ALWAYS_INLINE mr_bucket *bucket_for(mr_radix *radix, const uint8_t *key, size_t len, size_t size, uint32_t *want)
 {
     uint32_t index = range_of(radix, word_of(key, len));
     if (radix->hashed > 1)
         index += (uint32_t)(mr_hash_xxh3(key, len, 0) % radix->hashed) * radix->ranges;
     mr_bucket *bucket = &radix->buckets[index];
-    if ((size_t)(bucket->end - bucket->at) < len + OVERHEAD && !open_chunk(radix, bucket, len + OVERHEAD)) {
-        *want = chunks_for(len + OVERHEAD);
+    if ((size_t)(bucket->end - bucket->at) < size && !open_chunk(radix, bucket, size)) {
+        *want = chunks_for(size);
         return 0;
     }
-    uint8_t *at = put_key(bucket->at, key, len);
+    return bucket;
+}
+
+/* Adds a key and its count; 0 and *want when no chunk is left. */
+static int add_count(mr_radix *radix, const uint8_t *key, size_t len, int64_t count, uint32_t document, uint32_t *want)
+{
+    mr_bucket *bucket = bucket_for(radix, key, len, len + OVERHEAD, want);
+    if (!bucket)
+        return 0;
+    uint8_t *at = put_key(bucket->at, key, len), coded[10];
     if (radix->kind == MR_VALUE_POSTING) {
         at = mr_varint_put(at, document);
         at = mr_varint_put(at, (uint64_t)count);
+    } else if (radix->kind == MR_VALUE_BYTES) {
+        size_t size = (size_t)(mr_varint_put(coded, mr_zigzag(count)) - coded);
+        *at++ = (uint8_t)(1 + size);
+        *at++ = radix->tag;
+        memcpy(at, coded, size);
+        at += size;
     } else {
         at = mr_varint_put(at, mr_zigzag(count));
     }
     bucket->at = at;
     return 1;
+}
+
+mr_status mr_radix_add(mr_radix *radix, const uint8_t *key, size_t len, const uint8_t *value, size_t value_len,
+                       uint32_t *want)
+{
+    mr_bucket *bucket = bucket_for(radix, key, len, len + value_len + OVERHEAD, want);
+    if (!bucket)
+        return MR_NEED_ROOM;
+    uint8_t *at = mr_varint_put(put_key(bucket->at, key, len), value_len);
+    memcpy(at, value, value_len);
+    bucket->at = at + value_len;
+    return MR_OK;
 }
 
 mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t document, mr_table_cursor *cursor,
@@ -281,7 +308,7 @@ mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t documen
         const uint8_t *key = mr_table_next(table, cursor, scratch, &len, &count);
         if (!key)
             return MR_OK;
-        if (!add_record(radix, key, len, count, document, want)) {
+        if (!add_count(radix, key, len, count, document, want)) {
             *cursor = before;
             return MR_NEED_ROOM;
         }
@@ -348,8 +375,16 @@ size_t mr_radix_load(const mr_radix *radix, uint32_t bucket, mr_radix_cursor *cu
             cursor->at += 8;
         mr_entry entry = entry_at(cursor->at, len);
         cursor->at += len;
+        const uint8_t *value = cursor->at;
         uint64_t first = get(&cursor->at);
-        entry.value = radix->kind == MR_VALUE_SUM ? mr_unzigzag(first) : (int64_t)(first << 32 | get(&cursor->at));
+        if (radix->kind == MR_VALUE_SUM) {
+            entry.value = mr_unzigzag(first);
+        } else if (radix->kind == MR_VALUE_POSTING) {
+            entry.value = (int64_t)(first << 32 | get(&cursor->at));
+        } else {
+            entry.value = (int64_t)(uintptr_t)value;
+            cursor->at += first;
+        }
         entries[n++] = entry;
     }
     return n;

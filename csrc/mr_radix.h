@@ -16,6 +16,7 @@
  *   record := length:LEB128 [length:u64 when >= MR_REF_LONG] key value
  *   value  := LEB128 of the zigzag count                      (MR_VALUE_SUM)
  *           | LEB128 of the document, LEB128 of the count     (MR_VALUE_POSTING)
+ *           | length:LEB128 bytes                             (MR_VALUE_BYTES)
  *
  * The key stands in the pool as mr_ref wants it, so entries point straight at it.
  * A record larger than a chunk takes several that are adjacent.
@@ -53,6 +54,7 @@ typedef struct {
     const uint64_t *splitters;   /* ranges - 1 words, ascending                                 */
     uint16_t *first_range;       /* 65536 of them: the first range of words with these two bytes */
     mr_value_kind kind;
+    uint8_t tag;                 /* of bytes: stands before a table's count                     */
     uint64_t tokens;             /* fed since mr_radix_clear()                                  */
     size_t long_size;            /* with MR_NEED_ROOM of a feed: of the token for the table, or 0 */
 } mr_radix;
@@ -82,13 +84,20 @@ mr_status mr_radix_feed(mr_radix *radix, mr_tokenize_fn tokenize, const uint8_t 
                         int lower, size_t *consumed);
 
 /* Adds the keys of a table from *cursor on, with their counts; for postings with `document`
- * too. MR_NEED_ROOM: no chunk is left; the cursor stands at the key that is next, and *want is
+ * too, for bytes as `tag` and the LEB128 of the zigzag count. MR_NEED_ROOM: no chunk is left; the cursor stands at the key that is next, and *want is
  * the chunks that it needs. Returns MR_OK at the table's end. */
 mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t document, mr_table_cursor *cursor,
                         uint32_t *want);
 
+#define MR_RADIX_ADD_SLACK 16 /* bytes that must be readable from a key on, however short it is */
+
+/* Adds a record of bytes. MR_NEED_ROOM: no chunk is left, and *want is the chunks that it needs. */
+mr_status mr_radix_add(mr_radix *radix, const uint8_t *key, size_t len, const uint8_t *value, size_t value_len,
+                       uint32_t *want);
+
 /* The next up to `room` records of a bucket as entries that point into the pool, in the order
- * they were added; how many. A posting's value is document << 32 | count. */
+ * they were added; how many. A posting's value is document << 32 | count,
+ * one of bytes the address of its length. */
 size_t mr_radix_load(const mr_radix *radix, uint32_t bucket, mr_radix_cursor *cursor, mr_entry *entries, size_t room);
 
 /* Has the walk come to the bucket's end? */

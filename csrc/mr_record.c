@@ -121,3 +121,52 @@ mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *n
     }
     return MR_OK;
 }
+
+/* The value whose length stands at the address that an entry holds. */
+static const uint8_t *value_of(const mr_entry *entry, size_t *len)
+{
+    const uint8_t *at = (const uint8_t *)(uintptr_t)entry->value;
+    uint64_t size = 0;
+    for (int shift = 0;; shift += 7) { /* written by mr_radix.c: sound */
+        uint8_t byte = *at++;
+        size |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            break;
+    }
+    *len = (size_t)size;
+    return at;
+}
+
+mr_status mr_record_encode_values(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                  size_t *written, size_t *want, size_t *records)
+{
+    uint8_t *at = out;
+    *written = *records = 0;
+    while (*next < n) {
+        size_t i = *next, end = i + 1, len, size, more;
+        uint8_t scratch[8];
+        value_of(&entries[i], &size);
+        for (; end < n && mr_entry_same(&entries[i], &entries[end]); end++) {
+            value_of(&entries[end], &more);
+            if (size + more > MR_RECORD_VALUES)
+                break;
+            size += more;
+        }
+        const uint8_t *key = mr_entry_key(&entries[i], scratch, &len);
+        *want = MR_RECORD_OVERHEAD + len + size;
+        if (room - *written < *want)
+            return MR_NEED_FLUSH;
+        at = mr_varint_put(at, len);
+        memcpy(at, key, len);
+        at = mr_varint_put(at + len, size);
+        for (; i < end; i++) {
+            const uint8_t *value = value_of(&entries[i], &more);
+            memcpy(at, value, more);
+            at += more;
+        }
+        *next = end;
+        *written = (size_t)(at - out);
+        ++*records;
+    }
+    return MR_OK;
+}

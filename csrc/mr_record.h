@@ -4,8 +4,11 @@
  *   length := LEB128, the key's size in bytes
  *   value  := LEB128 of the zigzag form of an int64 ((v << 1) ^ (v >> 63))     (MR_VALUE_SUM)
  *           | LEB128 of the groups' size in bytes, posting groups      (MR_VALUE_POSTING)
+ *           | LEB128 of the values' size in bytes, values            (MR_VALUE_BYTES)
  *
- * Posting groups are those of mr_postings.h. All records of a file are of one kind.
+ * Posting groups are those of mr_postings.h. Values are byte strings that know their own end; a
+ * record holds some of its key's, and a key may have several records, whose order is the values'.
+ * All records of a file are of one kind.
  *
  * LEB128 is DWARF 5's unsigned form (section 7.6): seven bits a byte, the lowest first, the
  * top bit set on all but the last; at most ten bytes, and no more than 64 bits.
@@ -20,7 +23,7 @@
 #include "mr_key.h"
 #include "mr_status.h"
 
-typedef enum { MR_VALUE_SUM = 0, MR_VALUE_POSTING = 1 } mr_value_kind;
+typedef enum { MR_VALUE_SUM = 0, MR_VALUE_POSTING = 1, MR_VALUE_BYTES = 2 } mr_value_kind;
 
 #define MR_RECORD_OVERHEAD 20 /* bytes that a record takes at most beside its key */
 
@@ -65,6 +68,13 @@ mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint
  * with their documents ascending. *records: how many were written. */
 mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                     size_t *written, size_t *want, size_t *records);
+
+#define MR_RECORD_VALUES 16384 /* bytes of values up to which those of one key share a record */
+
+/* The same for bytes, whose entries' values are the addresses of LEB128 lengths, each before its
+ * value: entries of one key share a record as long as its values stay below MR_RECORD_VALUES. */
+mr_status mr_record_encode_values(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                  size_t *written, size_t *want, size_t *records);
 
 /* Adds the values of neighbours with the same key. MR_OVERFLOW: a sum left int64. */
 mr_status mr_record_combine(mr_entry *entries, size_t *n);

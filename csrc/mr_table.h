@@ -75,6 +75,14 @@ static inline uint64_t mr_table_used(const mr_table *table)
 mr_status mr_table_feed(mr_table *table, mr_tokenize_fn tokenize, const uint8_t *text, size_t len, int final,
                         int lower, size_t *consumed);
 
+#define MR_TABLE_ADD_SLACK 16 /* bytes that must be readable behind the keys that are added */
+#define MR_TABLE_ADD_MAX 1024 /* keys a call                                               */
+
+/* Adds values[i] to the key text[offset[i], offset[i + 1]) for i in [*next, n), and moves *next on.
+ * MR_NEED_ROOM: as of mr_table_feed(). MR_OVERFLOW: that of *next would leave int64; it was not added. */
+mr_status mr_table_add(mr_table *table, const uint8_t *text, const uint32_t *offset, const int64_t *values, size_t n,
+                       size_t *next);
+
 /* Moves a part into `slots` (zeroed, 2^bits slots, more than now). The old slots are the
  * caller's to free. */
 void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned bits);

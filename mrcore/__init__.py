@@ -17,6 +17,13 @@ _HOMES = {
     "Inline": "mrcore.dataflow.executors",
     "Local": "mrcore.dataflow.executors",
     "JobResult": "mrcore.runtime.job",
+    "MapReduce": "mrcore.dataflow.mapreduce",
+    "run": "mrcore.dataflow.mapreduce",
+    "from_items": "mrcore.dataflow.python_dataset",
+    "PipelineResult": "mrcore.runtime.pipeline_run",
+    **dict.fromkeys(
+        ("Aggregate", "Collect", "Count", "First", "Max", "Mean", "Min", "Sum", "TopK"), "mrcore.engine.aggregates"
+    ),
     **dict.fromkeys(
         (
             "MrcoreError", "UsageError", "InputError", "BadRecordError", "OutputExistsError", "BudgetError",
@@ -32,6 +39,18 @@ if TYPE_CHECKING:
     from mrcore.dataflow.dataset import read_text as read_text
     from mrcore.dataflow.executors import Inline as Inline
     from mrcore.dataflow.executors import Local as Local
+    from mrcore.dataflow.mapreduce import MapReduce as MapReduce
+    from mrcore.dataflow.mapreduce import run as run
+    from mrcore.dataflow.python_dataset import from_items as from_items
+    from mrcore.engine.aggregates import Aggregate as Aggregate
+    from mrcore.engine.aggregates import Collect as Collect
+    from mrcore.engine.aggregates import Count as Count
+    from mrcore.engine.aggregates import First as First
+    from mrcore.engine.aggregates import Max as Max
+    from mrcore.engine.aggregates import Mean as Mean
+    from mrcore.engine.aggregates import Min as Min
+    from mrcore.engine.aggregates import Sum as Sum
+    from mrcore.engine.aggregates import TopK as TopK
     from mrcore.errors import AuthenticationError as AuthenticationError
     from mrcore.errors import BadRecordError as BadRecordError
     from mrcore.errors import BudgetError as BudgetError
@@ -47,6 +66,7 @@ if TYPE_CHECKING:
     from mrcore.errors import UserCodeError as UserCodeError
     from mrcore.errors import WorkerLostError as WorkerLostError
     from mrcore.runtime.job import JobResult as JobResult
+    from mrcore.runtime.pipeline_run import PipelineResult as PipelineResult
 
 
 def __getattr__(name: str) -> object:

@@ -46,7 +46,10 @@ class DiskFullError(BudgetError):
 
 
 class UserCodeError(MrcoreError):
-    """The user's own function failed."""
+    """The user's own function failed, or made what cannot be taken."""
+
+    user_traceback = ""
+    """The function's own traceback as text, if it raised."""
 
 
 class SerializationError(MrcoreError):

@@ -54,6 +54,26 @@ def descriptors() -> int:
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
+def children(pid: int) -> list[int]:
+    """Child processes of a process, as far as the system says."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def open_files() -> dict[int, str]:
+    """This process's descriptors, and what each leads to."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:  # that of the listing itself
+            continue
+    return found
+
+
 def _file_pages(group: str) -> int:
     """Bytes of page cache that a control group is charged with and that can be dropped at once."""
     for line in _read(f"{group}/memory.stat").splitlines():

@@ -8,7 +8,7 @@ shows the plan without running it.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,28 +24,70 @@ from mrcore.runtime.sinks import DirectorySink, FileSink, MemorySink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from mrcore.dataflow.python_dataset import PythonDataset
 
 Path = str | bytes | os.PathLike[str]
 
 
-def read_text(paths: Path | Iterable[Path]) -> TextDataset:
+def read_text(paths: Path | Iterable[Path], *, encoding: str | None = None) -> TextDataset:
     """Text files as a dataset.
 
     Args:
         paths: a file, a folder (with its subfolders), a glob pattern, ``-`` for standard input,
             or several of these. Bytes need not be valid UTF-8.
+        encoding: of the text, for Python functions: they are given str. Without it they are given bytes.
 
     Nothing is opened before a result is asked for.
     """
     several = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
-    return TextDataset(tuple(os.fspath(path) for path in several))
+    return TextDataset(tuple(os.fspath(path) for path in several), encoding)
 
 
-class TextDataset(NamedTuple):
-    """Text, not yet cut into anything."""
+class _Records:
+    """What a user's own functions can do with the records of a text: its lines, or its words."""
 
+    def _python(self) -> PythonDataset:
+        raise NotImplementedError
+
+    def map(self, function: Callable[[Any], Any]) -> PythonDataset:
+        """``function(record)`` for each record: a line or a word."""
+        return self._python().map(function)
+
+    def filter(self, function: Callable[[Any], Any]) -> PythonDataset:
+        """The records for which ``function(record)`` is true."""
+        return self._python().filter(function)
+
+    def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> PythonDataset:
+        """All that ``function(record)`` yields or returns, for each record."""
+        return self._python().flat_map(function)
+
+    def key_by(self, function: Callable[[Any], Any]) -> PythonDataset:
+        """Pairs ``(function(record), record)``."""
+        return self._python().key_by(function)
+
+    def map_batches(self, function: Callable[[Any, Any], Iterable[Any]]) -> PythonDataset:
+        """See :meth:`mrcore.dataflow.python_dataset.PythonDataset.map_batches`."""
+        return self._python().map_batches(function)
+
+    def take(self, count: int, executor: Executor | None = None) -> list[Any]:
+        """The first records."""
+        return self._python().take(count, executor)
+
+
+class _TextFields(NamedTuple):
     paths: tuple[str | bytes, ...]
+    encoding: str | None = None
+
+
+class TextDataset(_TextFields, _Records):
+    """Text, not yet cut into anything; of a user's functions the elements are its lines."""
+
+    __slots__ = ()
+
+    def _python(self) -> PythonDataset:
+        return _python_dataset(self.paths, Keys("lines"), self.encoding)
 
     def words(self, *, tokenizer: str = "whitespace", lower: bool = False) -> KeyDataset:
         """The tokens of the text.
@@ -57,7 +99,7 @@ class TextDataset(NamedTuple):
                 ``regex:PATTERN`` (what ``re.findall`` finds in a line, as bytes).
             lower: fold ``A-Z`` to ``a-z``; with ``unicode``, simple case folding.
         """
-        return KeyDataset(self.paths, Keys(tokenizer, lower))
+        return KeyDataset(self.paths, Keys(tokenizer, lower), self.encoding)
 
     def ngrams(
         self, n: int, n_max: int | None = None, *, tokenizer: str = "whitespace", lower: bool = False,
@@ -68,14 +110,22 @@ class TextDataset(NamedTuple):
 
     def lines(self, *, lower: bool = False) -> KeyDataset:
         """The lines of the text, without their LF."""
-        return KeyDataset(self.paths, Keys("lines", lower))
+        return KeyDataset(self.paths, Keys("lines", lower), self.encoding)
 
 
-class KeyDataset(NamedTuple):
-    """A text's words, n-grams or lines, as bytes."""
-
+class _KeyFields(NamedTuple):
     paths: tuple[str | bytes, ...]
     keys: Keys
+    encoding: str | None = None
+
+
+class KeyDataset(_KeyFields, _Records):
+    """A text's words, n-grams or lines, as bytes."""
+
+    __slots__ = ()
+
+    def _python(self) -> PythonDataset:
+        return _python_dataset(self.paths, self.keys, self.encoding)
 
     def ngrams(self, n: int, n_max: int | None = None, *, cross_lines: bool = False) -> KeyDataset:
         """Sequences of ``n`` tokens of a line (or of ``n`` to ``n_max``), joined by one space.
@@ -224,6 +274,14 @@ class IndexDataset(NamedTuple):
     def explain(self, executor: Executor | None = None) -> str:
         """The plan of :meth:`collect` as text."""
         return _explain(self.job, executor)
+
+
+def _python_dataset(paths: tuple[str | bytes, ...], keys: Keys, encoding: str | None) -> PythonDataset:
+    from mrcore.dataflow.python_dataset import PythonDataset
+    from mrcore.engine.program import Program
+    from mrcore.runtime.pipeline import TextSource
+
+    return PythonDataset(TextSource(paths, keys), (Program(encoding=encoding),), (None,))
 
 
 def _collect_lines(job: Job, executor: Executor | None) -> list[bytes]:

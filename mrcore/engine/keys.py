@@ -106,6 +106,16 @@ class KeyFeed:
         self._out = [bytearray(LINES_BYTES) for _ in self._stages]
         self._held = [0] * len(self._stages)  # bytes at the front of each buffer that wait for more
 
+    @property
+    def unit(self) -> str:
+        """What a piece of text is called that does not fit."""
+        return getattr(self.sink, "unit", "token")
+
+    def locate(self, base: int) -> None:
+        """Tells a sink that wants to know at which offset of its file the next text begins."""
+        if (locate := getattr(self.sink, "locate", None)) is not None:
+            locate(base)
+
     def align(self, data: Buffer, start: int) -> int:
         """First offset from ``start`` on at which text may be cut."""
         return self._borders.align(data, start)

@@ -150,6 +150,7 @@ def _feed_stream(
         total += count
         progress(count)
         held += count
+        feed.locate(base + total - held)
         if count and held < 2 * seen:
             continue  # a long token: fed again when twice as long, so that all feeding is linear
         try:
@@ -164,7 +165,7 @@ def _feed_stream(
 
 def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
     return BudgetError(
-        f"a token of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
-        f"bytes of memory, and only a token of up to {feed.sink.memory // feed.sink.key_share:,} surely fits: "
+        f"a {feed.unit} of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
+        f"bytes of memory, and only a {feed.unit} of up to {feed.sink.memory // feed.sink.key_share:,} surely fits: "
         "raise --memory, or lower -j"
     )

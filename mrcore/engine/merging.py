@@ -74,7 +74,7 @@ def merge_memory(runs: list[Run], limits: Limits, kind: str = "sum") -> int:
 
 
 def _merge_memory(held: int, largest: int, count: int, limits: Limits, kind: str) -> int:
-    record = largest if kind == "sum" or count == 1 else 3 * held
+    record = largest if kind != "posting" or count == 1 else 3 * held
     return held + largest + record + limits.out_bytes
 
 

@@ -82,7 +82,65 @@ class ReduceSpec(msgspec.Struct, frozen=True, tag="reduce"):
     sync: bool = True
 
 
-TaskSpec = MapSpec | ReduceSpec
+class Code(msgspec.Struct, frozen=True, array_like=True):
+    """A file with a user's functions, as :mod:`mrcore.engine.program` wrote it."""
+
+    path: bytes
+    size: int
+    check: str  # XXH3-64
+    places: tuple[str, ...]  # where modules are imported from
+    ceiling: int = 0  # bytes that a worker process that runs it may map; 0: no limit
+
+
+class Elements(msgspec.Struct, frozen=True, array_like=True):
+    """Elements in a partition of a run file: a stage's output, or items from the program itself."""
+
+    path: bytes
+    partition: int
+
+
+class PythonMapSpec(msgspec.Struct, frozen=True, tag="python-map"):
+    """Run a user's functions on text or elements.
+
+    ``emit`` is ``"pairs"``: into a run file with segments for each partition; ``"lines"`` or
+    ``"elements"``: the task's output is a part of the job's (:mod:`mrcore.kernels.output`).
+    """
+
+    task: int
+    output: bytes
+    code: Code
+    memory: int  # bytes that the task may hold, beside what the functions hold
+    spans: tuple[Span, ...] = ()
+    keys: Keys = Keys("lines")  # what a record of text is
+    elements: tuple[Elements, ...] = ()
+    partitions: int = 1
+    emit: str = "pairs"
+    limit: int | None = None  # elements that are enough
+    disk: Disk | None = None
+    part_disk: bool = False  # the output is intermediate
+    sync: bool = True
+
+
+class PythonReduceSpec(msgspec.Struct, frozen=True, tag="python-reduce"):
+    """Reduce one partition with a user's functions.
+
+    ``emit`` is ``"lines"``; ``"keyed lines"``: a run file that can be merged with those of other
+    partitions; or ``"elements"``: the same of elements.
+    """
+
+    task: int
+    output: bytes
+    runs: tuple[bytes, ...]
+    code: Code
+    memory: int
+    key_type: str  # letters, as of mrcore.kernels.codec
+    emit: str = "lines"
+    disk: Disk | None = None
+    part_disk: bool = False
+    sync: bool = True
+
+
+TaskSpec = MapSpec | ReduceSpec | PythonMapSpec | PythonReduceSpec
 
 
 class TaskResult(msgspec.Struct, frozen=True):
@@ -101,6 +159,9 @@ class TaskResult(msgspec.Struct, frozen=True):
     merged_bytes: int = 0  # written by passes before the last
     memory: int = 0  # bytes held at most, as far as they are counted
     splitters: tuple[bytes, ...] | None = None  # that a map task chose
+    key_type: str = ""  # of the pairs that a Python map task made: letters; empty: there were none
+    counters: dict[str, int] = {}  # of a user's functions
+    types: tuple[str | None, ...] = ()  # of the columns of a Python job's lines
 
 
 def encode_spec(spec: TaskSpec) -> bytes:
@@ -110,4 +171,4 @@ def encode_spec(spec: TaskSpec) -> bytes:
 
 def decode_spec(data: bytes) -> TaskSpec:
     """The spec of :func:`encode_spec`'s bytes."""
-    return msgspec.msgpack.decode(data, type=MapSpec | ReduceSpec)
+    return msgspec.msgpack.decode(data, type=TaskSpec)

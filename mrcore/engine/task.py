@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from mrcore.engine.combiner import Combiner, Scheme
-from mrcore.engine.indexer import Indexer
 from mrcore.engine.map_task import run_map
 from mrcore.engine.reduce_task import run_reduce
-from mrcore.engine.spec import Disk, MapSpec, TaskResult, TaskSpec
+from mrcore.engine.spec import Disk, MapSpec, PythonMapSpec, PythonReduceSpec, ReduceSpec, TaskResult, TaskSpec
 from mrcore.errors import BudgetError
 from mrcore.storage.budget import DiskBudget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol, TypeVar
+
+    class Kept(Protocol):
+        """What holds memory that the next task can use, if its scheme is the same."""
+
+        @property
+        def scheme(self) -> object: ...
+
+    K = TypeVar("K", bound=Kept)
+    S = TypeVar("S")
 
 
 class TaskEnv:
@@ -21,19 +29,27 @@ class TaskEnv:
     Args:
         progress: called with bytes of input consumed, at least every few MiB; may raise to
             stop the task.
+        note: called with a kind, ``log`` or ``status``, and a text of the user's function.
     """
 
-    def __init__(self, progress: Callable[[int], None] = lambda count: None) -> None:
-        self.progress = progress
-        self._kept: Combiner | Indexer | None = None
+    def __init__(
+        self,
+        progress: Callable[[int], None] = lambda count: None,
+        note: Callable[[str, str], None] = lambda kind, text: None,
+    ) -> None:
+        self.progress, self.note = progress, note
+        self._kept: Kept | None = None
         self._budgets: dict[bytes, DiskBudget] = {}
 
-    def take(self, kind: type[Combiner] | type[Indexer], scheme: Scheme) -> Combiner | Indexer:
-        """An empty combiner or indexer, its memory used before if possible. Give it back only when it is sound."""
+    def take(self, kind: Callable[[S], K], scheme: S) -> K:
+        """An empty combiner or the like, its memory used before if possible. Give it back only when it is sound."""
         kept, self._kept = self._kept, None
-        return kept if isinstance(kept, kind) and kept.scheme == scheme else kind(scheme)
+        if isinstance(kept, kind) and kept.scheme == scheme:  # type: ignore[arg-type]  # it is a class
+            return kept  # type: ignore[return-value]
+        del kept  # before another one takes as much
+        return kind(scheme)
 
-    def give(self, sink: Combiner | Indexer) -> None:
+    def give(self, sink: Kept) -> None:
         """Returns one for the next task."""
         self._kept = sink
 
@@ -57,7 +73,22 @@ def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
     :class:`~mrcore.errors.MrcoreError`, unless it is a bug.
     """
     try:
-        return run_map(spec, env) if isinstance(spec, MapSpec) else run_reduce(spec, env)
+        return _run(spec, env)
     except MemoryError as error:
-        kind = "map" if isinstance(spec, MapSpec) else "reduce"
+        kind = "map" if isinstance(spec, MapSpec | PythonMapSpec) else "reduce"
         raise BudgetError(f"out of memory: {kind} task {spec.task}: lower --memory or -j") from error
+
+
+def _run(spec: TaskSpec, env: TaskEnv) -> TaskResult:
+    if isinstance(spec, MapSpec):
+        return run_map(spec, env)
+    if isinstance(spec, ReduceSpec):
+        return run_reduce(spec, env)
+    if isinstance(spec, PythonMapSpec):  # loaded for those who want it: a native job's start is a figure
+        from mrcore.engine.python_map import run_python_map
+
+        return run_python_map(spec, env)
+    assert isinstance(spec, PythonReduceSpec)
+    from mrcore.engine.python_reduce import run_python_reduce
+
+    return run_python_reduce(spec, env)

@@ -23,8 +23,9 @@ class Executor(Protocol):
     workers: int
 
     def run(
-        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
-    ) -> Iterator[TaskResult]:
+        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False,
+        noted: Callable[[str, str], None] = lambda kind, text: None,
+    ) -> Iterator[TaskResult]:  # fmt: skip
         """Runs the tasks and yields results as they come, in any order.
 
         Args:
@@ -32,6 +33,7 @@ class Executor(Protocol):
             progress: called in this process with bytes of input consumed since the last call.
             ahead: give a worker its next task before it asks, for a caller that is busy
                 between results.
+            noted: called in this process with what users' functions say: kind and text.
 
         Raises:
             MrcoreError: what the first failing task raised, or WorkerLostError.
@@ -43,12 +45,16 @@ class Executor(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-def error_of(name: str, text: str, traceback: str) -> errors.MrcoreError:
+def error_of(name: str, text: str, traceback: str, user_traceback: str = "") -> errors.MrcoreError:
     """The error that a worker reported, to be raised here."""
     kind = getattr(errors, name, None) if name else None
     if isinstance(kind, type) and issubclass(kind, errors.MrcoreError):
         error = kind(text)
     else:
         error = errors.MrcoreError(f"a task failed by a defect of mrcore: {text}: run again with -v and report it")
-    error.add_note(traceback)
+    if isinstance(error, errors.UserCodeError):
+        error.user_traceback = user_traceback
+        error.add_note(user_traceback)
+    else:
+        error.add_note(traceback)
     return error

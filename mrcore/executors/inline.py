@@ -17,10 +17,11 @@ class Inline:
     workers = 0
 
     def run(
-        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
-    ) -> Iterator[TaskResult]:
+        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False,
+        noted: Callable[[str, str], None] = lambda kind, text: None,
+    ) -> Iterator[TaskResult]:  # fmt: skip
         """See :meth:`mrcore.executors.base.Executor.run`."""
-        env = TaskEnv(progress)
+        env = TaskEnv(progress, noted)
         for spec in specs:
             yield run_task(spec, env)
 

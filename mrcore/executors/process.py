@@ -18,14 +18,16 @@ from collections import deque
 import msgspec
 
 import mrcore
-from mrcore.engine.spec import TaskResult, encode_spec
-from mrcore.errors import MrcoreError, WorkerLostError
+from mrcore import resources
+from mrcore.engine.spec import PythonReduceSpec, ReduceSpec, TaskResult, encode_spec
+from mrcore.errors import MrcoreError, WorkerLostError, shown
 from mrcore.executors.base import error_of
 from mrcore.wire.frames import FrameDecoder, encode_frame
 from mrcore.wire.messages import (
     RunTask,
     TaskFailed,
     TaskFinished,
+    TaskNoted,
     TaskProgressed,
     decode_message,
     encode_message,
@@ -56,18 +58,21 @@ class _Worker:
                 [sys.executable, "-P", "-m", "mrcore.executors.worker", str(fd), str(os.getpid())],
                 _environment(),
                 # Onto itself, which clears close-on-exec. A number of our choice could be that of an
-                # input such as /dev/fd/3, which the worker inherits.
-                file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd)],
+                # input such as /dev/fd/3, which the worker inherits. What a user's function prints is no data.
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd), (os.POSIX_SPAWN_DUP2, 2, 1)],
                 setsigmask=_OURS_TO_HANDLE,
             )
             undo.pop_all()
         self.socket = ours
+        self.pidfd = _pidfd(self.pid)
         self.decoder = FrameDecoder()
         self.status: int | None = None
+        self.tasks: deque[TaskSpec] = deque()  # given and not answered
 
-    def give(self, spec: bytes) -> None:
+    def give(self, spec: TaskSpec) -> None:
+        self.tasks.append(spec)
         try:
-            self.socket.sendall(encode_frame(encode_message(RunTask(spec))))
+            self.socket.sendall(encode_frame(encode_message(RunTask(encode_spec(spec)))))
         except (BrokenPipeError, ConnectionResetError):
             raise self.lost() from None
 
@@ -79,7 +84,8 @@ class _Worker:
             hint = "the system may be out of memory: lower -j" if code == -signal.SIGKILL else "run again with -v"
         else:
             how, hint = f"exit status {code}", "see its message above"
-        return WorkerLostError(f"a worker process ended: pid {self.pid}, {how}: {hint}")
+        at = f", while it ran {_shown_task(self.tasks[0])}" if self.tasks else ""
+        return WorkerLostError(f"a worker process ended: pid {self.pid}, {how}{at}: {hint}")
 
     def reap(self) -> int:
         if self.status is None:
@@ -90,16 +96,54 @@ class _Worker:
         return self.status
 
     def kill(self) -> None:
+        """Kills it, and the processes that a user's function started in it."""
         self.socket.close()
         if self.status is None:
-            with contextlib.suppress(ProcessLookupError):  # see reap()
-                os.kill(self.pid, signal.SIGKILL)
+            for pid in [*_descendants(self.pid), self.pid]:
+                with contextlib.suppress(ProcessLookupError):  # see reap()
+                    os.kill(pid, signal.SIGKILL)
             self.reap()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor that is readable once the process has ended, where the system has them; else -1.
+
+    The end of the socket may not come: a process that a user's function forked holds it open.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below a process, children first."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = resources.children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _shown_task(spec: TaskSpec) -> str:
+    """A task, for an error."""
+    spans = getattr(spec, "spans", ())
+    if not spans:
+        return f"{'reduce' if isinstance(spec, ReduceSpec | PythonReduceSpec) else 'map'} task {spec.task}"
+    first, last = spans[0], spans[-1]
+    bytes_of = f"bytes {first.start} to {last.stop}" if len(spans) == 1 else f"byte {first.start}, and what follows"
+    return f"map task {spec.task} ({shown(first.path)}, {bytes_of})"
 
 
 def _environment() -> dict[str, str]:
     """Ours, and where mrcore is found if that is not where every interpreter looks."""
     environment = dict(os.environ)
+    environment.setdefault("PYTHONHASHSEED", "0")  # the order of a user's sets is the same in every worker
     root = os.path.dirname(os.path.dirname(os.path.abspath(mrcore.__file__)))
     if os.path.basename(root) not in ("site-packages", "dist-packages"):
         known = environment.get("PYTHONPATH")
@@ -125,32 +169,37 @@ class ProcessPool:
             raise MrcoreError(f"cannot start a worker process: {error.strerror}: lower -j") from error
 
     def run(
-        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False
-    ) -> Iterator[TaskResult]:
+        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False,
+        noted: Callable[[str, str], None] = lambda kind, text: None,
+    ) -> Iterator[TaskResult]:  # fmt: skip
         """See :meth:`mrcore.executors.base.Executor.run`."""
         waiting = deque(specs)
         left = len(waiting)
         poll = select.poll()
         by_fd = {worker.socket.fileno(): worker for worker in self._pool}
+        by_fd |= {worker.pidfd: worker for worker in self._pool if worker.pidfd >= 0}
         for fd in by_fd:
             poll.register(fd, select.POLLIN)
         for _ in range(2 if ahead else 1):
             for worker in self._pool:
                 if waiting:
-                    worker.give(encode_spec(waiting.popleft()))
+                    worker.give(waiting.popleft())
         while left:
             for fd, _ in poll.poll():
                 worker = by_fd[fd]
-                for result in self._receive(worker, progress):
+                for result in self._receive(worker, progress, noted, ended=fd == worker.pidfd):
                     left -= 1
+                    worker.tasks.popleft()
                     if waiting:
-                        worker.give(encode_spec(waiting.popleft()))
+                        worker.give(waiting.popleft())
                     yield result
 
-    def _receive(self, worker: _Worker, progress: Callable[[int], None]) -> Iterator[TaskResult]:
+    def _receive(
+        self, worker: _Worker, progress: Callable[[int], None], noted: Callable[[str, str], None], *, ended: bool
+    ) -> Iterator[TaskResult]:
         try:
-            data = worker.socket.recv(1 << 16)
-        except ConnectionResetError:
+            data = worker.socket.recv(1 << 16, socket.MSG_DONTWAIT if ended else 0)
+        except (ConnectionResetError, BlockingIOError):
             data = b""
         if not data:
             raise worker.lost()
@@ -158,10 +207,12 @@ class ProcessPool:
             match decode_message(payload):
                 case TaskProgressed(count):
                     progress(count)
+                case TaskNoted(kind, text):
+                    noted(kind, text)
                 case TaskFinished(result):
                     yield msgspec.msgpack.decode(result, type=TaskResult)
-                case TaskFailed(error, text, traceback):
-                    raise error_of(error, text, traceback)
+                case TaskFailed(error, text, traceback, user_traceback):
+                    raise error_of(error, text, traceback, user_traceback)
 
     def close(self) -> None:
         """Stops every worker, whatever it is doing, and waits until it is gone."""

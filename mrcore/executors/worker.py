@@ -8,13 +8,15 @@ is ever left behind. Ctrl-C and requests to end are the coordinator's to handle.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
 
 import msgspec
 
-from mrcore.engine.spec import decode_spec
+from mrcore import resources
+from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec, decode_spec
 from mrcore.engine.task import TaskEnv, run_task
 from mrcore.errors import MrcoreError
 from mrcore.kernels.process import die_with_parent
@@ -24,18 +26,24 @@ from mrcore.wire.messages import (
     RunTask,
     TaskFailed,
     TaskFinished,
+    TaskNoted,
     TaskProgressed,
     decode_message,
     encode_message,
 )
 
+_OUTPUT = re.compile(r"/(map|part)-[-\d]+\.attempt-\d+(\.merge-\d+)?$")
 PROGRESS_BYTES = 32 << 20  # consumed input between two messages about it
 
 
 def serve(peer: socket.socket) -> None:
     """Runs tasks from ``peer`` until it closes."""
 
+    own = os.getpid()
+
     def send(message: Message) -> None:
+        if os.getpid() != own:  # a user's function forked, and its child came back out of it
+            os._exit(1)
         peer.sendall(encode_frame(encode_message(message)))
 
     unreported = 0
@@ -47,26 +55,51 @@ def serve(peer: socket.socket) -> None:
             send(TaskProgressed(unreported))
             unreported = 0
 
-    decoder, env = FrameDecoder(), TaskEnv(progress)
+    def note(kind: str, text: str) -> None:
+        send(TaskNoted(kind, text))
+
+    decoder, env = FrameDecoder(), TaskEnv(progress, note)
     while data := peer.recv(1 << 16):
         for payload in decoder.feed(data):
             message = decode_message(payload)
             assert isinstance(message, RunTask)
-            answer = _run(message.spec, env)
+            answer = _run(message.spec, env, peer.fileno())
             send(TaskProgressed(unreported))
             unreported = 0
             send(answer)
 
 
-def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
+def _run(spec: bytes, env: TaskEnv, peer: int) -> TaskFinished | TaskFailed:
     try:
-        return TaskFinished(msgspec.msgpack.encode(run_task(decode_spec(spec), env)))
+        task = decode_spec(spec)
+        if isinstance(task, PythonMapSpec | PythonReduceSpec):
+            _contain(task.code.ceiling, peer)
+        return TaskFinished(msgspec.msgpack.encode(run_task(task, env)))
     except MrcoreError as error:
-        return TaskFailed(type(error).__name__, str(error), _traceback())
+        return TaskFailed(type(error).__name__, str(error), _traceback(), getattr(error, "user_traceback", ""))
     except (BrokenPipeError, ConnectionResetError):
         raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden
         return TaskFailed("", f"{type(error).__name__}: {error}", _traceback())
+
+
+def _contain(ceiling: int, peer: int) -> None:
+    """Keeps users' functions from what would harm others: all of the machine's memory, and our files from forks."""
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY and ceiling:
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, resource.RLIM_INFINITY))
+        os.register_at_fork(after_in_child=lambda: _detach(peer))
+
+
+def _detach(peer: int) -> None:
+    """In a process that a user's function forked: it dies with us, and writes neither to our files nor our socket."""
+    die_with_parent()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd, target in resources.open_files().items():
+        if fd == peer or _OUTPUT.search(target):
+            os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
 
 
 def _traceback() -> str:

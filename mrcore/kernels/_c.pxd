@@ -13,9 +13,10 @@ cdef extern from "mr_status.h" nogil:
 
 cdef extern from "mr_accumulate.h" nogil:
     enum:
+        MR_ACCUMULATE_LIMBS
         MR_ACCUMULATE_WORDS_MAX
     ctypedef enum mr_accumulator:
-        pass
+        MR_SUM_FLOAT64
     ctypedef struct mr_accumulate_slot:
         uint64_t hash
         uint64_t *entry
@@ -28,6 +29,8 @@ cdef extern from "mr_accumulate.h" nogil:
         size_t arena_room
         size_t want_bytes
     size_t mr_accumulate_words(mr_accumulator kind)
+    void mr_accumulate_start(mr_accumulator kind, uint64_t *state, uint64_t value, uint64_t position)
+    void mr_accumulate_add(mr_accumulator kind, uint64_t *state, uint64_t value, uint64_t position)
     size_t mr_accumulate_refused(mr_accumulator kind, const uint64_t *values, size_t n)
     void mr_accumulate_merge(mr_accumulator kind, uint64_t *state, const uint64_t *other)
     void mr_accumulate_encode(mr_accumulator kind, const uint64_t *state, uint8_t *bytes)
@@ -125,6 +128,10 @@ cdef extern from "mr_table.h" nogil:
     uint64_t mr_table_used(const mr_table *table)
     mr_status mr_table_feed(mr_table *table, mr_tokenize_fn tokenize, const uint8_t *text, size_t size, int final,
                             int lower, size_t *consumed)
+    const int MR_TABLE_ADD_SLACK
+    const int MR_TABLE_ADD_MAX
+    mr_status mr_table_add(mr_table *table, const uint8_t *text, const uint32_t *offset, const int64_t *values, size_t n,
+                           size_t *next)
     void mr_table_rehash(mr_table *table, mr_table_part part, void *slots, unsigned bits)
     ctypedef struct mr_table_cursor:
         uint32_t part
@@ -142,11 +149,18 @@ cdef extern from "mr_record.h" nogil:
     ctypedef enum mr_value_kind:
         MR_VALUE_SUM
         MR_VALUE_POSTING
+        MR_VALUE_BYTES
+    const int MR_RECORD_OVERHEAD
     uint8_t *mr_varint_put(uint8_t *out, uint64_t value)
+    const uint8_t *mr_varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value)
+    uint64_t mr_zigzag(int64_t value)
+    int64_t mr_unzigzag(uint64_t coded)
     mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                size_t *written, size_t *want)
     mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                         size_t *written, size_t *want, size_t *records)
+    mr_status mr_record_encode_values(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
+                                      size_t *written, size_t *want, size_t *records)
     mr_status mr_record_combine(mr_entry *entries, size_t *n)
     const uint8_t *mr_record_decode(const uint8_t *next, const uint8_t *end, const uint8_t **key, size_t *size,
                                     int64_t *value)
@@ -170,6 +184,7 @@ cdef extern from "mr_radix.h" nogil:
         const uint64_t *splitters
         uint16_t *first_range
         mr_value_kind kind
+        uint8_t tag
         uint64_t tokens
         size_t long_size
     ctypedef struct mr_radix_cursor:
@@ -184,6 +199,9 @@ cdef extern from "mr_radix.h" nogil:
                             int lower, size_t *consumed)
     mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t document, mr_table_cursor *cursor,
                             uint32_t *want)
+    const int MR_RADIX_ADD_SLACK
+    mr_status mr_radix_add(mr_radix *radix, const uint8_t *key, size_t size, const uint8_t *value, size_t value_size,
+                           uint32_t *want)
     size_t mr_radix_load(const mr_radix *radix, uint32_t bucket, mr_radix_cursor *cursor, mr_entry *entries,
                          size_t room)
     int mr_radix_at_end(const mr_radix *radix, uint32_t bucket, const mr_radix_cursor *cursor)

@@ -1,4 +1,5 @@
 """Merge of sorted runs, equal keys combined: int64 values added, posting groups one after the other.
+Records of bytes are only brought together, those of one key in the order of the runs.
 
 A run is an iterator of blocks (bytes-like) of records in ``csrc/mr_record.h``'s form; the
 result comes as chunks of text lines or of records again. Memory: one block a run and one
@@ -15,7 +16,7 @@ cdef enum:
     RECORDS_A_CALL = 200_000  # about 10 ms, then Python may look at signals
 
 EMITS = ("lines", "records", "nothing")
-KINDS = ("sum", "posting")
+KINDS = ("sum", "posting", "values")
 
 
 cdef class Merge:
@@ -25,7 +26,7 @@ cdef class Merge:
         runs: iterators of blocks, each ascending by key bytes.
         emit: ``"lines"`` (key TAB value LF, of sums), ``"records"``, or ``"nothing"``, for the
             number of keys.
-        kind: what the values are: ``"sum"`` or ``"posting"``.
+        kind: what the values are: ``"sum"``, ``"posting"``, or ``"values"``, which are not combined.
         value_min: keys whose combined value is below are left out; may be raised between chunks.
         names: what each run is called in an error.
         room: size of the output buffer in bytes.

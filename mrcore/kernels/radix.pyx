@@ -30,7 +30,7 @@ cdef enum:
 
 cdef uint32_t ALL = 0xFFFFFFFF  # buckets
 
-KINDS = ("sum", "posting")
+KINDS = ("sum", "posting", "values")
 
 cdef struct feed_call:
     _c.mr_radix *radix
@@ -56,31 +56,14 @@ cdef class SortBuffer:
         splitters: ascending keys; partition ``p`` holds ``splitters[p-1] <= key < splitters[p]``.
         tokenizer, lower: of the text that is fed.
         kind: ``"sum"``: counts of equal keys are added; ``"posting"``: one group of (document,
-            count) a key (``csrc/mr_postings.h``).
+            count) a key (``csrc/mr_postings.h``); ``"values"``: all values of a key, in the order they were added.
+        tag: for values: the byte before the counts that are taken from a table.
 
     Cost: about 15 ns a token to feed, 30 ns to sort and encode; two bytes a record beside its key.
     """
 
-    cdef _c.mr_radix radix
-    cdef _c.mr_partitioner by
-    cdef readonly bint full          # the last feed or take found no room
-    cdef readonly size_t long_size   # of the token, at the offset that feed() returned, that is the table's to count
-    cdef readonly size_t records     # of the partition whose blocks were taken last
-    cdef int tokenizer
-    cdef bint lower
-    cdef size_t pool_bytes, sort_records
-    cdef uint32_t buckets_max, high  # the most chunks that were in use
-    cdef Pages pool, buckets, entries, scratch, cursors, splitter_entries, splitter_words, first_range
-    cdef list splitter_keys
-    cdef _c.mr_table_cursor taken    # where take() goes on in the table that did not fit
-    cdef bytearray out
-    cdef uint32_t only               # the bucket of a run of its own, or all
-    cdef uint32_t bucket             # that is loaded next
-    cdef size_t at, end              # entries that were loaded and not written
-    cdef bint writing                # the blocks of a partition were begun and not all taken
-
     def __init__(self, size_t bytes_max, uint32_t partitions=1, list splitters=None, *, str tokenizer="whitespace",
-                 bint lower=False, str kind="sum"):
+                 bint lower=False, str kind="sum", uint8_t tag=0):
         if partitions < 1:
             raise ValueError("partitions must be at least 1")
         least = bytes_min(partitions if splitters is None else 1)
@@ -92,6 +75,7 @@ cdef class SortBuffer:
         self.lower = lower
         memset(&self.radix, 0, sizeof(_c.mr_radix))
         self.radix.kind = <_c.mr_value_kind>value_kind
+        self.radix.tag = tag
         self.radix.hashed = partitions if splitters is None else 1
         self.by.count = partitions if splitters is None else len(splitters) + 1
         self.by.splitters = NULL
@@ -191,14 +175,14 @@ cdef class SortBuffer:
 
         Raises:
             TruncatedError: ``data`` is a mapping whose file became shorter.
-            ValueError: the buffer is one of postings, whose documents only :meth:`take` knows.
+            ValueError: the buffer is not one of sums.
         """
         cdef feed_call call
         cdef _c.mr_status status
         self.full = False
         self.long_size = 0
         if self.radix.kind != _c.MR_VALUE_SUM:
-            raise ValueError("postings are taken from a table, not fed")
+            raise ValueError("text is fed to be counted, and this buffer is for other values")
         if start > stop or stop > <size_t>data.shape[0]:
             raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes")
         if start == stop:
@@ -236,6 +220,20 @@ cdef class SortBuffer:
             memset(&self.taken, 0, sizeof(_c.mr_table_cursor))
             raise MemoryError(f"a key needs {<uint64_t>want * _c.MR_RADIX_CHUNK} bytes of a sort buffer of "
                               f"{self.pool_bytes}")
+
+    cdef bint add(self, const uint8_t *key, size_t size, const uint8_t *value, size_t value_size) except -1:
+        """Adds a record of values; False when the buffer is full. MR_RADIX_ADD_SLACK bytes are read at ``key``.
+
+        Raises:
+            MemoryError: the record is larger than the whole buffer.
+        """
+        cdef uint32_t want = 0
+        if _c.mr_radix_add(&self.radix, key, size, value, value_size, &want) == _c.MR_OK:
+            return True
+        if want > self.radix.chunks:
+            raise MemoryError(f"a record needs {<uint64_t>want * _c.MR_RADIX_CHUNK} bytes of a sort buffer of "
+                              f"{self.pool_bytes}")
+        return False
 
     def begin_run(self):
         """Starts the next sorted run of what is in the buffer; False when all was written.
@@ -299,8 +297,10 @@ cdef class SortBuffer:
             if self.radix.kind == _c.MR_VALUE_SUM:
                 status = _c.mr_record_encode(entries, stop, &next, out, room, written, want)
                 records = next - self.at
-            else:
+            elif self.radix.kind == _c.MR_VALUE_POSTING:
                 status = _c.mr_record_encode_postings(entries, stop, &next, out, room, written, want, &records)
+            else:
+                status = _c.mr_record_encode_values(entries, stop, &next, out, room, written, want, &records)
         self.records += records
         self.at = next
         return status

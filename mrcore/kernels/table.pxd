@@ -1,4 +1,5 @@
 from mrcore.kernels cimport _c
+from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t
 
 
 cdef class CountTable:
@@ -17,6 +18,8 @@ cdef class CountTable:
     cdef dict larger  # (part, bits) -> zeroed slots for a text that needs more
     cdef void shrink(self) except *
     cdef void start(self) except *
+    cdef _c.mr_status add(self, const uint8_t *text, const uint32_t *offset, const int64_t *values, size_t n,
+                          size_t *next) except *
     cdef bint grow(self) except -1
     cdef bint grow_part(self, int part, unsigned bits) except -1
     cdef bint grow_arena(self) except -1

@@ -7,7 +7,7 @@ its memory is touched once.
 from libc.string cimport memset
 
 from mrcore.kernels cimport _c
-from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
+from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t, uint64_t
 from mrcore.kernels.cpu cimport dispatch
 from mrcore.kernels.fault cimport guard_call, guard_install
 from mrcore.kernels.memory cimport Pages
@@ -183,6 +183,19 @@ cdef class CountTable:
                 self.full = True
                 break
         return start
+
+    cdef _c.mr_status add(self, const uint8_t *text, const uint32_t *offset, const int64_t *values, size_t n,
+                          size_t *next) except *:
+        """Adds ``values[i]`` to the key ``text[offset[i]:offset[i + 1]]`` for ``i`` in ``[*next, n)``; moves ``*next``.
+
+        MR_NEED_ROOM: the table is full. MR_OVERFLOW: the sum at ``*next`` would leave int64.
+        MR_TABLE_ADD_SLACK bytes behind the text are read.
+        """
+        cdef _c.mr_status status
+        while True:
+            status = _c.mr_table_add(&self.table, text, offset, values, n, next)
+            if status != _c.MR_NEED_ROOM or not self.grow():
+                return status
 
     cdef bint grow(self) except -1:
         """More room for what is short; False when that would pass the limit."""

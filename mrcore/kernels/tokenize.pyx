@@ -7,7 +7,7 @@ view of it, for tests, benchmarks and callers whose tokens end up in Python anyw
 A token never crosses the end of the buffer: the end closes it.
 """
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from mrcore.kernels cimport _c
 from mrcore.kernels.cpu cimport dispatch
@@ -77,6 +77,45 @@ def spans(const uint8_t[::1] data not None, str tokenizer not None="whitespace")
     if inside:
         found.append((start, size))
     return found
+
+
+def fill_spans(const uint8_t[::1] data not None, size_t start, size_t stop, bint final, str tokenizer not None,
+               int64_t[:, ::1] out not None):
+    """Writes the spans of the tokens of ``data[start:stop]`` that end inside it, as many as ``out`` has rows for.
+
+    Returns:
+        ``(count, next)``: rows written, and the offset from which on to go on: with ``final``, and room, ``stop``.
+    """
+    cdef _c.mr_tokenize_fn tokenize = dispatch().tokenize[<int>tokenizer_of(tokenizer)]
+    cdef _c.mr_token_block block
+    cdef size_t at = start, length, count = 0, rows = out.shape[0], first = 0
+    cdef unsigned int begun, ended
+    cdef bint open = False
+    if start > stop or stop > <size_t>data.shape[0] or out.shape[1] != 2:
+        raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes into {out.shape[1]} columns")
+    block.inside = 0
+    while at < stop:
+        length = min(stop - at, <size_t>_c.MR_TOKEN_BLOCK)
+        tokenize(&data[at], length, &block)
+        begun = 0
+        for ended in range(block.ends):
+            if not open:
+                first = at + block.start[begun]
+                begun += 1
+            if count == rows:
+                return count, first
+            open = False
+            out[count, 0], out[count, 1] = first, at + block.end[ended]
+            count += 1
+        if begun < block.starts:
+            first, open = at + block.start[begun], True
+        at += length
+    if not open:
+        return count, stop
+    if not final or count == rows:
+        return count, first
+    out[count, 0], out[count, 1] = first, stop
+    return count + 1, stop
 
 
 cdef size_t count_starts(_c.mr_tokenize_fn tokenize, const uint8_t *text, size_t size,

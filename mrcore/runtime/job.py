@@ -30,10 +30,17 @@ from mrcore.storage.workdir import default_tmp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Protocol
 
     from mrcore.executors.base import Executor
     from mrcore.runtime.sinks import Sink
     from mrcore.storage.workdir import WorkDir
+
+    class Planned(Protocol):
+        """What is known of a job that is about to start."""
+
+        @property
+        def input_bytes(self) -> int: ...
 
 
 class JobResult(NamedTuple):
@@ -57,7 +64,7 @@ class JobResult(NamedTuple):
 class Observer:
     """Told how a job goes; the methods do nothing here."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Planned) -> None:
         """The job is about to start."""
 
     def phase(self, name: str, tasks: int) -> None:
@@ -65,6 +72,9 @@ class Observer:
 
     def consumed(self, count: int) -> None:
         """So many more bytes of input were mapped."""
+
+    def noted(self, kind: str, text: str) -> None:
+        """A user's function said something: a line for the ``log``, or its ``status``."""
 
     def finished(self, result: TaskResult) -> None:
         """A task of the current phase is done."""
@@ -86,14 +96,14 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
         MrcoreError: of the kind that says whose fault it is.
     """
     observer = observer or Observer()
-    clock = _Clock()
+    clock = Clock()
     plan = plan_job(job, options, ordered=sink.ordered)
     observer.planned(plan)
     with contextlib.ExitStack() as stack:
         stack.push(lambda kind, *_: sink.abandon() if kind else None)  # after the work directory is gone
         work = stack.enter_context(sink.open(options.tmp or default_tmp()))
         disk = stack.enter_context(contextlib.closing(DiskBudget.create(work.file("disk"), plan.tmp_limit)))
-        executor = stack.enter_context(_executor(plan))
+        executor = stack.enter_context(executor_for(plan.workers, max(len(plan.splits), plan.partitions)))
         run = _Run(job, plan, work, disk, executor, sink, observer)
         clock.lap("plan")
         maps = run.map()
@@ -102,7 +112,7 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
         run.plan = plan_reduce(job, options, plan, sum(result.bytes_in for result in maps))
         if run.plan.workers != plan.workers:
             plan = run.plan
-            run.executor = stack.enter_context(_executor(plan))
+            run.executor = stack.enter_context(executor_for(plan.workers, max(len(plan.splits), plan.partitions)))
         parts = run.sketch(maps) if job.make == "sketch" else run.reduce(maps)
         clock.lap("reduce")
         reducers = plan.partitions if job.top is None and job.emit != "nothing" else 1
@@ -115,7 +125,7 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
     )  # fmt: skip
 
 
-class _Clock:
+class Clock:
     """Seconds by phase."""
 
     def __init__(self) -> None:
@@ -123,20 +133,23 @@ class _Clock:
         self._laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
+        """What passed since the last lap belongs to this phase."""
         now = time.monotonic()
-        self._laps[name] = now - self._last
+        self._laps[name] = self._laps.get(name, 0.0) + now - self._last
         self._last = now
 
     def seconds(self) -> dict[str, float]:
+        """The phases and the total."""
         return self._laps | {"total": self._last - self._start}
 
 
-def _executor(plan: Plan) -> Executor:
-    if plan.workers == 0:
+def executor_for(workers: int, tasks: int) -> Executor:
+    """What runs so many tasks with so many workers at most; 0: this process."""
+    if workers == 0:
         return Inline()
     from mrcore.executors.process import ProcessPool
 
-    return ProcessPool(max(1, min(plan.workers, max(len(plan.splits), plan.partitions))))
+    return ProcessPool(max(1, min(workers, tasks)))
 
 
 class _Run:

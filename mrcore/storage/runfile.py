@@ -9,7 +9,7 @@ Grammar, all integers little-endian::
     file     := head block* footer trailer
     head     := "mrcrun" version:u16 kind:u64
     version  := 2
-    kind     := 0 (values are sums) | 1 (values are postings)
+    kind     := 0 (values are sums) | 1 (values are postings) | 2 (values are byte strings)
     block    := raw_size:u64 stored_size:u64 check:u64 stored
                 stored is LZ4-compressed when stored_size < raw_size, else as it is;
                 check is XXH3-64 of the two sizes and of stored
@@ -20,7 +20,8 @@ Grammar, all integers little-endian::
     trailer  := footer_offset:u64 segments:u64 partitions:u64 check:u64 "mrcend" version
                 check is XXH3-64 of the head and of the three numbers
 
-Invariants: the records of a segment ascend by key bytes, no key stands twice; a block holds
+Invariants: the records of a segment ascend by key bytes, and but for kind 2, where the order of a
+key's records is that of its values, no key stands twice; a block holds
 whole records, one at least; the segments are all that is between head and footer; every length
 is checked against the file's size before it is used. A reader finds its partition's segments by
 bisection, so a file of many partitions costs each of their readers no more than a few of them.
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 BLOCK_SIZE = 64 << 10  # raw bytes that a block aims at; LZ4's window is as large
 VERSION = 2
-KINDS = ("sum", "posting")  # by their number in the file
+KINDS = ("sum", "posting", "values")  # by their number in the file
 LZ4_ACCELERATION = 8  # on sorted words 970 MB/s and 80 % of the size, against 460 MB/s and 62 % at 1
 LZ4_RAW_MAX = 4 << 20  # a larger block is one giant record: its compressed copy would be held beside it
 LZ4_WORTH = 0.75  # of the size: packing costs more than writing and reading a third more in the page cache
@@ -101,6 +102,7 @@ class RunWriter:
         self._skip = 0  # blocks that are not worth a try at compression
         self._segments: list[Segment] = []
         self.size = self._at = self._taken = self._sent = 0
+        self._start = self._raw = self._largest = 0  # of the run that was begun
         with writing(path):
             # typeshed knows the class only for a literal buffer size; closed in __exit__
             self._file: BufferedWriter = open(path, "xb", _WRITE_BUFFER)  # type: ignore[assignment]  # noqa: SIM115
@@ -126,16 +128,26 @@ class RunWriter:
 
     def segment(self, partition: int, blocks: Iterable[memoryview | bytes], count: Callable[[], int]) -> None:
         """Adds a run of a partition: its blocks of records; ``count`` says afterwards how many records they held."""
-        start, raw, largest = self._at, 0, 0
+        self.begin()
         for block in blocks:
             if len(block):
-                self._block(block)
-            raw += len(block)
-            largest = max(largest, len(block))
-        if raw:
-            self._segments.append(Segment(partition, start, self._at - start, count(), raw, largest))
+                self.block(block)
+        self.end(partition, count)
 
-    def _block(self, block: memoryview | bytes) -> None:
+    def begin(self) -> None:
+        """Begins a run of a partition, whose blocks are given one by one."""
+        self._start, self._raw, self._largest = self._at, 0, 0
+
+    def end(self, partition: int, count: Callable[[], int]) -> None:
+        """Ends the run that was begun; ``count`` says how many records its blocks held, if there were any."""
+        if self._raw:
+            size = self._at - self._start
+            self._segments.append(Segment(partition, self._start, size, count(), self._raw, self._largest))
+
+    def block(self, block: memoryview | bytes) -> None:
+        """Writes a block of whole records, not empty, of the run that was begun."""
+        self._raw += len(block)
+        self._largest = max(self._largest, len(block))
         stored: bytes | memoryview = block
         if self._skip:
             self._skip -= 1

@@ -1,7 +1,7 @@
 """What coordinator and worker say to each other about tasks.
 
 A spec and a result are opaque bytes here. The coordinator sends :class:`RunTask`; the worker
-answers with any number of :class:`TaskProgressed` and then one :class:`TaskFinished` or
+answers with any number of :class:`TaskProgressed` and :class:`TaskNoted`, and then one :class:`TaskFinished` or
 :class:`TaskFailed`. There is no goodbye: the end of the stream ends either side.
 """
 
@@ -24,6 +24,13 @@ class TaskProgressed(msgspec.Struct, frozen=True, tag="progressed"):
     bytes: int
 
 
+class TaskNoted(msgspec.Struct, frozen=True, tag="noted"):
+    """A user's function said something."""
+
+    kind: str  # log or status
+    text: str
+
+
 class TaskFinished(msgspec.Struct, frozen=True, tag="finished"):
     """The attempt ended well."""
 
@@ -36,9 +43,10 @@ class TaskFailed(msgspec.Struct, frozen=True, tag="failed"):
     error: str  # class name in mrcore.errors, or empty for a bug of ours
     text: str
     traceback: str
+    user_traceback: str = ""
 
 
-Message = RunTask | TaskProgressed | TaskFinished | TaskFailed
+Message = RunTask | TaskProgressed | TaskNoted | TaskFinished | TaskFailed
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

@@ -1,0 +1,161 @@
+"""The classic shape: a class with ``map``, ``combine`` and ``reduce``, and ``run`` to run it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mrcore.dataflow.executors import Executor, options_of, parse_split
+from mrcore.engine.aggregates import check_aggregate
+from mrcore.engine.program import Program, Shuffle
+from mrcore.errors import UsageError
+from mrcore.runtime.pipeline import Pipeline, TextSource
+from mrcore.runtime.pipeline_run import PipelineResult, run_pipeline
+from mrcore.runtime.sinks import DirectorySink, FileSink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mrcore.engine.context import Context
+
+Path = str | bytes | os.PathLike[str]
+
+
+class MapReduce:
+    """A job of one's own: derive from it and write ``map``, and what else it needs.
+
+    A job's object is pickled when the job starts; each task works on a copy of its own, so what
+    a method keeps in ``self`` lives as long as its task.
+
+    Attributes:
+        combine: an aggregate such as ``mr.Sum()``: then ``reduce`` gets its result as the only
+            value. Or a method ``combine(self, key, values, ctx)`` that yields pairs of the same
+            key: it is called on parts of a key's values, any number of times.
+        encoding: of the text; then records are str. By default they are bytes.
+    """
+
+    combine: Any = None
+    encoding: str | None = None
+
+    def map(self, record: Any, ctx: Context) -> Iterable[tuple[Any, Any]]:
+        """Yields the pairs of a record: a line without its LF.
+
+        Keys are bytes, str, int, float, or tuples of these, of one type in a job. Values are
+        anything that can be pickled; int, float, str, bytes and tuples of these are the fastest.
+        """
+        raise NotImplementedError
+
+    def reduce(self, key: Any, values: Iterable[Any], ctx: Context) -> Iterable[tuple[Any, Any]]:
+        """Yields the pairs of a key. ``values`` can be read once, in input order.
+
+        Without a ``reduce`` the pairs of key and aggregate come out, or all pairs sorted by key.
+        """
+        raise NotImplementedError
+
+    def setup(self, ctx: Context) -> None:
+        """Called before a task's first record or key."""
+
+    def teardown(self, ctx: Context) -> Any:
+        """Called after a task's last record or key; may yield pairs."""
+
+    def partition(self, key: Any, reducers: int) -> int:
+        """Which reducer gets a key, modulo their number. By default a hash of the key decides."""
+        raise NotImplementedError
+
+    def map_batches(self, data: Any, offsets: Any) -> Any:
+        """In place of ``map``: records in batches.
+
+        Args:
+            data: uint8 array: bytes of the text as they were read. It is used again afterwards.
+            offsets: int64 array of shape (n, 2): record ``i`` is ``data[offsets[i, 0]:offsets[i, 1]]``.
+
+        Yields pairs, or pairs of two equally long arrays: keys and their values.
+        """
+        raise NotImplementedError
+
+
+def run(
+    job: MapReduce | type[MapReduce],
+    inputs: Path | Iterable[Path],
+    output: Path | None = None,
+    *,
+    reducers: int | None = None,
+    executor: Executor | None = None,
+    split: int | str | None = None,
+    single: bool = False,
+    overwrite: bool = False,
+    verify: bool = False,
+) -> PipelineResult:
+    """Runs a job.
+
+    Args:
+        job: an object of a class derived from :class:`MapReduce`, or such a class.
+        inputs: files, folders, glob patterns, ``-`` for standard input.
+        output: a directory for part files, with ``_manifest.json`` and ``_SUCCESS``; or with
+            ``single`` one file, sorted as a whole. Without it ``result.read()`` has the pairs, in
+            memory.
+        reducers: part files; by default one for each 256 MiB of input.
+        split: bytes a map task (a number, or text such as ``"64MiB"``), or ``"file"``.
+        overwrite: replace output that is there.
+        verify: look for values that show that the combiner is not associative, or an aggregate not
+            what it promises.
+
+    Raises:
+        UserCodeError: a method failed, or yielded what it must not; its traceback is a note.
+        SerializationError: the object, or a value, cannot be pickled.
+        UsageError, InputError, OutputExistsError, BudgetError, DiskFullError, MrcoreError: see
+            :mod:`mrcore.errors`.
+    """
+    if single and output is None:
+        raise UsageError("single=True without an output: name the file")
+    several = [inputs] if isinstance(inputs, str | bytes | os.PathLike) else list(inputs)
+    pipeline = pipeline_of(job, tuple(os.fspath(path) for path in several), verify=verify)
+    sink = None
+    if output is not None:
+        target = os.fsencode(output)
+        sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
+    return run_pipeline(pipeline, options_of(executor, reducers, parse_split(split)), sink)
+
+
+def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...], *, verify: bool = False) -> Pipeline:
+    """A job as a pipeline of one stage.
+
+    Raises:
+        UsageError: it is no job, or lacks a method.
+    """
+    if isinstance(job, type):
+        if not issubclass(job, MapReduce):
+            raise UsageError(f"not a job: {job.__name__}: derive it from mr.MapReduce")
+        job = job()
+    if not isinstance(job, MapReduce):
+        raise UsageError(f"not a job: {job!r}: write a class derived from mr.MapReduce")
+    name = type(job).__name__
+    batches = _own(job, "map_batches")
+    if not _own(job, "map") and not batches:
+        raise UsageError(f"a job without map: {name}: write map(self, record, ctx)")
+    aggregate = combine = None
+    if job.combine is not None:
+        if hasattr(job.combine, "__func__"):
+            combine = job.combine
+        else:
+            check_aggregate(job.combine)
+            aggregate = job.combine
+    reduce = job.reduce if _own(job, "reduce") else None
+    place = job.partition if _own(job, "partition") else None
+    shuffle = Shuffle(aggregate, combine, reduce, each=reduce is None and aggregate is None, place=place)
+    program = Program(
+        () if batches else (("map_record", job.map),),
+        job.map_batches if batches else None,
+        shuffle,
+        setup=job.setup if _own(job, "setup") else None,
+        teardown=job.teardown if _own(job, "teardown") else None,
+        encoding=job.encoding,
+        verify=verify,
+    )
+    return Pipeline(TextSource(paths), (program,), name)
+
+
+def _own(job: MapReduce, name: str) -> bool:
+    """Does the class of the job have a method of its own?"""
+    return getattr(type(job), name) is not getattr(MapReduce, name) or name in vars(job)

@@ -1,0 +1,70 @@
+"""Records in batches, for functions over NumPy arrays: ``f(data, offsets)``.
+
+``data`` are the bytes of some text as they were read, ``offsets`` the (start, stop) of its records;
+nothing is copied. The function yields pairs, or pairs of two equally long arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mrcore.kernels.tokenize import fill_spans
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
+
+    from mrcore.kernels.chain import Chain
+
+BATCH_RECORDS = 1 << 16
+
+
+class BatchFeed:
+    """Gives text to a user's function in batches; a sink of :class:`mrcore.engine.keys.KeyFeed`.
+
+    Args:
+        function: ``function(data, offsets)``.
+        chain: takes each pair.
+        tokenizer: what a record is: one of :data:`mrcore.kernels.tokenize.TOKENIZERS`.
+    """
+
+    def __init__(self, function: Callable[..., Any], chain: Chain, tokenizer: str) -> None:
+        self._function, self._chain, self._tokenizer = function, chain, tokenizer
+        self._offsets = np.empty((BATCH_RECORDS, 2), np.int64)
+        self.base = self.offset = self.records = 0
+
+    def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
+        """Gives on the records of ``data[start:stop]`` that end inside it; the offset from which on to feed again."""
+        at = start
+        view = np.frombuffer(data, np.uint8)
+        view.flags.writeable = False
+        while at < stop:
+            count, after = fill_spans(data, at, stop, final, self._tokenizer, self._offsets)
+            if not count:
+                return after if after == stop else at
+            self.offset = self.base + int(self._offsets[0, 0])
+            self.records += count
+            made = self._function(view, self._offsets[:count])
+            self._chain.push_all(_pairs(made), "map_batches")
+            at = after
+            if count < BATCH_RECORDS:
+                break
+        return at
+
+
+def _pairs(made: Any) -> Any:
+    """The pairs of what the function returned, arrays taken apart."""
+    if made is None or isinstance(made, np.ndarray):
+        raise TypeError(f"map_batches() got {type(made).__name__}: yield pairs, or a pair of arrays")
+    for pair in made:
+        if not (type(pair) is tuple and len(pair) == 2 and isinstance(pair[0], np.ndarray)):
+            yield pair
+            continue
+        keys, values = pair
+        if not isinstance(values, np.ndarray) or keys.shape != values.shape or keys.ndim != 1:
+            raise TypeError("map_batches() yielded an array of keys without an equally long array of values")
+        yield from zip(keys.tolist(), values.tolist(), strict=True)

@@ -1,0 +1,97 @@
+"""What a user's function may ask and tell while it runs: its ``ctx``."""
+
+from __future__ import annotations
+
+import os
+
+from mrcore.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TEXT_MAX = 4096  # letters of a log line or a status
+
+
+class Counter:
+    """A number that the tasks of a job add up; exact: each task counts once."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, n: int = 1) -> None:
+        """Adds an int.
+
+        Raises:
+            TypeError: it is none.
+        """
+        if type(n) is not int:
+            raise TypeError(f"a counter adds ints, not {type(n).__name__}")
+        self.value += n
+
+
+class RecordInput:
+    """Where the record at work comes from."""
+
+    __slots__ = ("_at", "file")
+
+    def __init__(self, at: Callable[[], int]) -> None:
+        self._at = at
+        self.file: str | None = None
+        """Its file, as the job was given it; ``-`` for standard input; None where there is none."""
+
+    @property
+    def offset(self) -> int:
+        """Byte offset of its first byte in the file. Of tokens that a pattern or Unicode finds: about."""
+        return self._at()
+
+    def __repr__(self) -> str:
+        return f"{self.file}, byte {self.offset}"
+
+
+class Context:
+    """The ``ctx`` of one task.
+
+    Attributes:
+        task: number of the task in its phase.
+        phase: ``"map"`` or ``"reduce"``.
+        input: file and offset of the record at work, in a map task.
+    """
+
+    def __init__(self, task: int, phase: str, note: Callable[[str, str], None]) -> None:
+        self.task, self.phase = task, phase
+        self.input = RecordInput(lambda: 0)
+        self._note = note
+        self._counters: dict[str, Counter] = {}
+
+    def counter(self, name: str) -> Counter:
+        """The counter of this name, made when it is first asked for.
+
+        Raises:
+            UsageError: the name is empty or no str.
+        """
+        found = self._counters.get(name)
+        if found is None:
+            if type(name) is not str or not name:
+                raise UsageError(f"a counter's name is a str that is not empty: {name!r}")
+            found = self._counters[name] = Counter()
+        return found
+
+    def status(self, text: str) -> None:
+        """Says what the task is at; shown with the job's progress."""
+        self._note("status", str(text)[:TEXT_MAX])
+
+    def log(self, text: str) -> None:
+        """Writes a line to the job's log: standard error."""
+        self._note("log", str(text)[:TEXT_MAX])
+
+    def open(self, path: bytes | None, at: Callable[[], int]) -> None:
+        """The records that come are of this file (of the engine's use)."""
+        self.input = RecordInput(at)
+        self.input.file = None if path is None else os.fsdecode(path)
+
+    def counts(self) -> dict[str, int]:
+        """The counters' values, by name (of the engine's use)."""
+        return {name: self._counters[name].value for name in sorted(self._counters)}

@@ -1,0 +1,127 @@
+"""Pickles of users' code and values, and which of their parts is to blame when there is none.
+
+Functions travel by cloudpickle: by value where another process could not import them (lambdas,
+closures, ``__main__``), by name where it can. Values are pickled as Python does it, and only where
+that fails by cloudpickle, which is slower. cloudpickle is loaded when it is first needed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from mrcore.errors import SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTS_MAX = 1000  # that are tried in search of the one to blame
+DEPTH_MAX = 6
+
+
+def dump_program(program: object) -> bytes:
+    """The pickle of a program.
+
+    Raises:
+        SerializationError: naming the attribute that cannot be pickled.
+    """
+    return _dump_by_value(program, "the job")
+
+
+def load_program(data: bytes) -> Any:
+    """A fresh copy of a program.
+
+    Raises:
+        SerializationError: a module of the user's is missing here, or fails when it is imported.
+    """
+    try:
+        return pickle.loads(data)
+    except ModuleNotFoundError as error:
+        raise SerializationError(
+            f"a module of the job is missing in the worker: {error.name}: put it beside the job's file, or install it"
+        ) from error
+    except Exception as error:
+        raise SerializationError(
+            f"the job does not load in the worker: {type(error).__name__}: {error}: "
+            "do at call time what an import or __setstate__ of it does"
+        ) from error
+
+
+def dumps(value: object) -> bytes:
+    """The pickle of a value that a user's function made.
+
+    Raises:
+        SerializationError: naming the part that cannot be pickled.
+    """
+    try:
+        return pickle.dumps(value, 5)
+    except Exception:  # a class of the user's __main__, a lambda: by value
+        return _dump_by_value(value, f"a value of type {type(value).__name__}")
+
+
+loads = pickle.loads
+
+
+def _dump_by_value(value: object, name: str) -> bytes:
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(value, 5)
+    except Exception as error:
+        where, kind = _culprit(value)
+        what = f"{name}{where}" if where else name
+        raise SerializationError(
+            f"cannot be pickled: {what}, of type {kind}: {type(error).__name__}: {error}: "
+            "make it inside setup() or the function that uses it"
+        ) from error
+    return data
+
+
+def _culprit(value: object) -> tuple[str, str]:
+    """Path and type of the innermost part that cannot be pickled."""
+    left = [PARTS_MAX]
+    path, current = "", value
+    for _ in range(DEPTH_MAX):
+        for name, part in _parts(current):
+            left[0] -= 1
+            if left[0] < 0:
+                break
+            if not _can(part):
+                path, current = path + name, part
+                break
+        else:
+            break
+    return path, f"{type(current).__module__}.{type(current).__qualname__}".removeprefix("builtins.")
+
+
+def _can(value: object) -> bool:
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(value, 5)
+    except Exception:
+        return False
+    return True
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """What a value is made of, each with the text that leads to it."""
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", part) for key, part in value.items())
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        yield from ((f".{name}", getattr(value, name)) for name in value._fields)
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from ((f"[{index}]", part) for index, part in enumerate(value))
+    function = getattr(value, "__func__", value)
+    if hasattr(value, "__self__") and function is not value:
+        yield "", value.__self__
+    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
+    if code is not None:
+        for name, cell in zip(code.co_freevars, cells or (), strict=False):
+            yield f" -> {function.__qualname__}'s {name}", cell.cell_contents
+        known = function.__globals__
+        yield from ((f" -> global {name}", known[name]) for name in code.co_names if name in known)
+        yield from ((f" -> default {part!r}", part) for part in function.__defaults__ or ())
+    if hasattr(value, "__dict__") and not isinstance(value, type) and code is None:
+        yield from ((f".{name}", part) for name, part in vars(value).items())

@@ -1,0 +1,95 @@
+"""Where users' functions are called: what they raise becomes one error, with their traceback and the record.
+
+This is the one place that catches what is not ours. An error that mrcore raised on purpose below
+the user's function, such as a full disk, passes as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+
+from mrcore.errors import BudgetError, MrcoreError, UserCodeError, shown
+from mrcore.kernels.chain import YieldError
+from mrcore.kernels.drain import RecordTooLarge
+from mrcore.kernels.groups import ValuesReadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+TEXT_MAX = 500  # letters of an exception's text
+
+
+class Enough(Exception):
+    """The task has made as many elements as are wanted."""
+
+
+@contextlib.contextmanager
+def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
+    """Turns what users' functions raise in the body into a UserCodeError that says ``where()``.
+
+    Raises:
+        UserCodeError: a function raised, called ``sys.exit``, or made what cannot be taken.
+        BudgetError: a record that it made does not fit into ``memory``.
+    """
+    try:
+        yield
+    except (MrcoreError, KeyboardInterrupt, Enough):
+        raise
+    except YieldError as error:
+        place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
+        raise UserCodeError(f"{shown(str(error))}{place}: {where()}") from None
+    except ValuesReadError as error:
+        raise _wrapped(error, str(error), where) from error
+    except RecordTooLarge as error:
+        raise BudgetError(
+            f"a record of {error.size:,} bytes: {where()}: a task has {memory:,} bytes of memory: "
+            "raise --memory, lower -j, or yield smaller values"
+        ) from None
+    except MemoryError as error:
+        text = "out of memory in the job's own code"
+        raise _wrapped(error, text, where, "lower -j, or hold less at a time") from error
+    except SystemExit as error:
+        raise _wrapped(error, f"the job's own code called exit({error.code!r})", where) from error
+    except BaseException as error:
+        raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "(it has no text)"
+    return shown(text[:TEXT_MAX])
+
+
+def _wrapped(
+    error: BaseException, what: str, where: Callable[[], str], remedy: str = "see its traceback"
+) -> UserCodeError:
+    wrapped = UserCodeError(f"{what}: {where()}: {remedy}")
+    wrapped.user_traceback = user_traceback(error)
+    wrapped.add_note(wrapped.user_traceback)
+    return wrapped
+
+
+def user_traceback(error: BaseException) -> str:
+    """An exception as Python prints it, without the frames of mrcore that stand above the user's."""
+    first: TracebackType | None = error.__traceback__
+    while first is not None and first.tb_next is not None and _is_ours(first):
+        first = first.tb_next
+    if first is not None and _is_ours(first):
+        first = None
+    try:
+        lines = traceback.format_exception(type(error), error, first)
+    except Exception:  # an exception whose own methods fail
+        lines = [*traceback.format_tb(first), type(error).__name__, "\n"]
+    return "".join(lines).rstrip("\n")
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    name = frame.tb_frame.f_code.co_filename
+    return name.startswith((OURS, "mrcore/")) or name.endswith(".pyx")

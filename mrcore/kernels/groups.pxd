@@ -1,0 +1,30 @@
+from mrcore.kernels._c cimport int64_t, uint8_t
+from mrcore.kernels.codec cimport Scratch, ValueCodec
+
+
+cdef class Groups:
+    cdef object blocks, view
+    cdef const uint8_t *at
+    cdef const uint8_t *end
+    cdef const uint8_t *value
+    cdef const uint8_t *last
+    cdef const uint8_t *next_key
+    cdef size_t next_size
+    cdef Scratch key
+    cdef bint ahead, over
+    cdef readonly int64_t records, count
+    cdef bint step(self) except -1
+    cdef bint next_group(self) except -1
+    cdef const uint8_t *next_value(self, const uint8_t **end) except? NULL
+
+
+cdef class Values:
+    cdef Groups groups
+    cdef ValueCodec codec
+    cdef int64_t group
+    cdef bint ended
+    cdef object single
+
+
+cdef Values values_of(Groups groups, ValueCodec codec)
+cdef Values single_value(object value)
