@@ -14,7 +14,7 @@ import sys
 
 import mrcore
 from mrcore.cli.output import write_note, write_out
-from mrcore.errors import MrcoreError, UsageError, shown
+from mrcore.errors import MrcoreError, UsageError, UserCodeError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from mrcore.cli import distinct, doctor, index, inspect, ngrams, wordcount
+    from mrcore.cli import distinct, doctor, index, inspect, ngrams, run, wordcount
 
     parser = _Parser(
         prog="mrcore",
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         dest="verb", metavar="VERB", required=True, parser_class=_Parser
     )
-    for verb in (wordcount, ngrams, distinct, index):
+    for verb in (wordcount, ngrams, distinct, index, run):
         verb.add_parser(verbs)
     doctor.add_parser(verbs)
     inspect.add_parser(verbs)
@@ -69,6 +69,10 @@ def main(argv: list[str] | None = None) -> int:
         if sys.stdout is not None:
             write_out()
         return status
+    except UserCodeError as error:
+        if error.user_traceback:
+            write_note(error.user_traceback)
+        return _fail(str(error), error.exit_code, error if verbose else None)
     except MrcoreError as error:
         return _fail(str(error), error.exit_code, error if verbose else None)
     except BrokenPipeError:
@@ -91,7 +95,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         arguments, more = parser.parse_known_args(given[:cut])
         if unknown := [word for word in more if (word.startswith("-") and word != "-") or "paths" not in arguments]:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        if "paths" in arguments:
+        if "job_arguments" in arguments:
+            arguments.paths = [*arguments.paths, *more] or ["-"]
+            arguments.job_arguments = given[cut + 1 :]
+        elif "paths" in arguments:
             arguments.paths = [*arguments.paths, *more, *given[cut + 1 :]] or ["-"]
         elif given[cut + 1 :]:
             parser.error(f"unrecognized arguments: {' '.join(given[cut + 1 :])}")

@@ -98,15 +98,14 @@ def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
     from mrcore.runtime.plan import plan_job
 
     _check(job, arguments)
-    if 0 in closed and "-" in arguments.paths:
-        raise InputError("cannot read: standard input: it is closed")
+    check_streams(arguments, closed)
     if arguments.output is None or arguments.json or arguments.dry_run:
         check_open()
-    options, sink = _options(arguments), _sink(arguments)
+    options, sink = options_of(arguments), sink_of(arguments)
     if arguments.dry_run:
         write_out(explain_plan(job, plan_job(job, options, ordered=sink.ordered)))
         return 0
-    progress = _progress(arguments)
+    progress = progress_of(arguments)
     try:
         result = run_job(job, options, sink, progress)
     finally:
@@ -119,7 +118,8 @@ def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
     return 0
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def options_of(arguments: argparse.Namespace) -> Options:
+    """How to run, as the arguments of :func:`add_common` say."""
     from mrcore.config import parse_size
     from mrcore.dataflow.executors import parse_split
     from mrcore.runtime.plan import Options
@@ -134,22 +134,29 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
+def check_streams(arguments: argparse.Namespace, closed: set[int]) -> None:
+    """Refuses places that make no sense, and a standard input that is closed."""
+    if getattr(arguments, "single", False) and arguments.output is None:
+        raise UsageError("--single without -o: name the file with -o")
+    if arguments.output == "":
+        raise UsageError("empty output path: name a directory with -o")
+    if 0 in closed and "-" in arguments.paths:
+        raise InputError("cannot read: standard input: it is closed")
+
+
 def _is_short(job: Job) -> bool:
     """Is the result small enough to stand in the JSON object?"""
     return job.emit == "nothing" or job.top is not None
 
 
 def _check(job: Job, arguments: argparse.Namespace) -> None:
-    if getattr(arguments, "single", False) and arguments.output is None:
-        raise UsageError("--single without -o: name the file with -o")
     if arguments.json and arguments.output is None and not _is_short(job):
         inside = ", or --top K to have it inside" if "top" in arguments else ""
         raise UsageError(f"--json without a place for the result: add -o PATH{inside}")
-    if arguments.output == "":
-        raise UsageError("empty output path: name a directory with -o")
 
 
-def _sink(arguments: argparse.Namespace) -> Sink:
+def sink_of(arguments: argparse.Namespace) -> Sink:
+    """Where the result goes, as the arguments say."""
     from mrcore.runtime.sinks import DescriptorSink, DirectorySink, FileSink, MemorySink
 
     if arguments.output is None:
@@ -160,7 +167,8 @@ def _sink(arguments: argparse.Namespace) -> Sink:
     return DirectorySink(path, overwrite=arguments.overwrite)
 
 
-def _progress(arguments: argparse.Namespace) -> ProgressLine | None:
+def progress_of(arguments: argparse.Namespace) -> ProgressLine | None:
+    """The progress line, if one is wanted."""
     wanted = arguments.progress
     if wanted == "off" or arguments.quiet or (wanted == "auto" and not os.isatty(2)):
         return None

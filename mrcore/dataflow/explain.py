@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from mrcore.config import show_size
 from mrcore.runtime.jobs import Job
+from mrcore.runtime.pipeline import ItemsSource
 from mrcore.runtime.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mrcore.engine.program import Program
+    from mrcore.runtime.pipeline import Pipeline, PipelinePlan
 
 
 def explain_plan(job: Job, plan: Plan) -> str:
@@ -51,3 +57,42 @@ def _show_reduce(job: Job) -> str:
     if job.top:
         return f"merge, add, top {job.top}"
     return f"merge, add, {f'count >= {job.min_count}' if job.min_count > 1 else 'all'}"
+
+
+def explain_pipeline(pipeline: Pipeline, plan: PipelinePlan) -> str:
+    """A pipeline's plan as lines of text: a stage is what stands between two shuffles."""
+    source = pipeline.source
+    if isinstance(source, ItemsSource):
+        lines = [f"input      {len(source.items):,} items of the program"]
+    else:
+        size = f"{plan.split_bytes:,} bytes each at most" if plan.split_bytes else "one a file"
+        lines = [
+            f"input      {len(plan.inputs):,} inputs, {plan.input_bytes:,} bytes",
+            f"map        {len(plan.splits):,} tasks, {size}: {source.keys.tokenizer}",
+        ]
+    for number, program in enumerate(pipeline.stages, 1):
+        steps = [kind for kind, _ in program.steps]
+        if program.batches is not None:
+            steps.insert(0, "map_batches")
+        lines.append(f"stage {number}    {', '.join(steps) or 'nothing'}" + _show_shuffle(program))
+    lines.append(f"workers    {plan.workers or 'none: in this process'}")
+    lines.append(
+        f"memory     at most {show_size(plan.memory)} beside what the functions hold, {show_size(plan.share)} a task; "
+        f"it would run with {show_size(plan.memory_least)}"
+    )
+    limit = "no limit" if plan.tmp_limit is None else f"limit {show_size(plan.tmp_limit)}"
+    lines.append(f"tmp        as many bytes of intermediate files as the functions make, {limit}")
+    return "\n".join(lines)
+
+
+def _show_shuffle(program: Program) -> str:
+    shuffle = program.shuffle
+    if shuffle is None:
+        return ""
+    how = "all values" if shuffle.aggregate is None else repr(shuffle.aggregate)
+    if shuffle.combine is not None:
+        how = "combine"
+    after = [kind for kind, _ in program.after]
+    if shuffle.reduce is not None:
+        after.insert(0, "reduce")
+    return f" | shuffle by {'partition and key' if shuffle.place else 'key hash'}, {how} | {', '.join(after) or 'as it is'}"

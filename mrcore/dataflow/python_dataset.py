@@ -11,10 +11,11 @@ import os
 from typing import Any, NamedTuple
 
 from mrcore.dataflow.executors import Executor, options_of, parse_split
+from mrcore.dataflow.explain import explain_pipeline
 from mrcore.engine.aggregates import Reduce, check_aggregate
 from mrcore.engine.program import Program, Shuffle
 from mrcore.errors import UsageError
-from mrcore.runtime.pipeline import ItemsSource, Pipeline, TextSource
+from mrcore.runtime.pipeline import ItemsSource, Pipeline, TextSource, plan_pipeline
 from mrcore.runtime.pipeline_run import PipelineResult, run_pipeline
 from mrcore.runtime.sinks import DirectorySink, FileSink
 
@@ -118,13 +119,13 @@ class PythonDataset(NamedTuple):
             SerializationError: a function or a value cannot be pickled.
             UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
         """
-        return run_pipeline(self._pipeline(), options_of(executor), None).elements
+        return run_pipeline(self.pipeline(), options_of(executor), None).elements
 
     def take(self, count: int, executor: Executor | None = None) -> list[Any]:
         """The first elements of :meth:`collect`; without a shuffle no more is run than they need, about."""
         if count < 0:
             raise UsageError(f"take of {count} elements: write 0 or more")
-        return run_pipeline(self._pipeline(), options_of(executor), None, limit=count).elements
+        return run_pipeline(self.pipeline(), options_of(executor), None, limit=count).elements
 
     def write_text(
         self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
@@ -159,11 +160,17 @@ class PythonDataset(NamedTuple):
         target = os.fsencode(path)
         sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
         stages = (*self.stages[:-1], self.stages[-1]._replace(columns=columns))
-        pipeline = self._replace(stages=stages)._pipeline()
+        pipeline = self._replace(stages=stages).pipeline()
         return run_pipeline(pipeline, options_of(executor, reducers, parse_split(split)), sink)
 
-    def _pipeline(self) -> Pipeline:
-        return Pipeline(self.source, self.stages, partitions=self.partitions)
+    def pipeline(self, name: str = "pipeline") -> Pipeline:
+        """What an end runs."""
+        return Pipeline(self.source, self.stages, name, self.partitions)
+
+    def explain(self, executor: Executor | None = None) -> str:
+        """The plan of :meth:`collect` as text: inputs, tasks, stages, workers, budgets. Looks at names and sizes only."""
+        pipeline = self.pipeline()
+        return explain_pipeline(pipeline, plan_pipeline(pipeline, options_of(executor)))
 
     def _step(self, kind: str, function: Callable[..., Any]) -> PythonDataset:
         if not callable(function):
