@@ -32,7 +32,7 @@ from mrcore.storage.workdir import default_tmp, temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mrcore.engine.program import Program
     from mrcore.engine.spec import Code
@@ -96,7 +96,7 @@ def run_pipeline(
         used = {"memory_peak": run.memory_peak, "tmp_peak": disk.peak}
     clock.lap("commit")
     names = tuple(os.fsdecode(path) for path in outputs)
-    types = tuple(run.types) if len(run.types) == len(names) else (tuple(run.columns),) * len(names)
+    types = tuple(run.types) if sink is not None and not sink.ordered else (tuple(run.columns),) * len(names)
     return PipelineResult(names, run.counters, clock.seconds(), plan, types, used, run.elements)
 
 
@@ -140,7 +140,7 @@ class _Run:
                 for data in _encoded(items[start : start + chunk]):
                     file.block(encode_bytes_record(b"", data))
                     records += 1
-                file.end(partition, lambda records=records: records)
+                file.end(partition, _constant(records))
         self._read = [Elements(path, partition) for partition in range(len(starts))]
         self._bytes = file.size
 
@@ -196,7 +196,7 @@ class _Run:
         self._count(found, "map")
         self.clock.lap("map")
         if lines:
-            for part in found:
+            for part in self._agreed(executor, specs, found, "map"):
                 self._take(part)
         else:
             self._keep(found, last, merged=False)
@@ -225,6 +225,8 @@ class _Run:
             for p in range(partitions)
         ]  # fmt: skip
         parts = self._run(executor, specs, "reduce")
+        if lines:
+            parts = self._agreed(executor, specs, parts, "reduce")
         self._count(parts, "reduce")
         for result in maps:
             self._remove(result.output)
@@ -245,6 +247,25 @@ class _Run:
             found.append(result)
             self.observer.finished(result)
         return sorted(found, key=lambda result: result.task)
+
+    def _agreed(
+        self, executor: Executor, specs: Sequence[Any], parts: list[TaskResult], phase: str
+    ) -> list[TaskResult]:
+        """Parts of one file have the same types of columns: where the first values differ, some are made again."""
+        assert self.sink is not None
+        columns = max((len(part.types) for part in parts), default=0)
+        for column in range(columns):
+            self.columns[column] = next((part.types[column] for part in parts if part.types[column]), None)
+        del self.columns[columns:]
+        if not self.sink.ordered:
+            return parts
+        wanted = tuple(self.columns)
+        others = [part for part in parts if any(a and a != b for a, b in zip(part.types, wanted, strict=True))]
+        again = [msgspec.structs.replace(specs[part.task], types=wanted) for part in others]
+        for part in others:
+            self._remove(part.output)
+        made = {part.task: part for part in self._run(executor, again, phase)} if again else {}
+        return [made.get(part.task, part) for part in parts]
 
     def _publish(self, result: TaskResult) -> TaskResult:
         """A map output under its final name."""
@@ -346,6 +367,10 @@ class _Run:
             size = os.path.getsize(path)
             os.unlink(path)
             self._budget.give(size)
+
+
+def _constant(number: int) -> Callable[[], int]:
+    return lambda: number
 
 
 def _encoded(items: tuple[Any, ...]) -> Iterator[bytes]:
