@@ -164,8 +164,8 @@ def _feed_stream(
 
 
 def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
+    memory, fits = feed.sink.memory, feed.sink.memory // feed.sink.key_share
     return BudgetError(
-        f"a {feed.unit} of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has "
-        f"{feed.sink.memory:,} bytes of memory, and only a {feed.unit} of up to {feed.sink.memory // feed.sink.key_share:,} surely fits: "
-        "raise --memory, or lower -j"
+        f"a {feed.unit} of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {memory:,} bytes "
+        f"of memory, and only a {feed.unit} of up to {fits:,} surely fits: raise --memory, or lower -j"
     )
