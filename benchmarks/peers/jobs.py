@@ -23,12 +23,7 @@ COUNT_DISTINCT = Race(DISTINCT, (to_stdout(DISTINCT),)).play
 FIND_TOP = Race(TOP, (to_stdout(TOP),)).play
 COUNT_BIGRAMS = Race(BIGRAMS, (to_directory(BIGRAMS),)).play
 BUILD_INDEX = Race(INDEX, (to_directory(INDEX),)).play
-PYTHON_COUNT = Race(
-    PYTHON_WORD_COUNT,
-    (to_directory(PYTHON_WORD_COUNT),),
-    against=("multiprocessing", "records", "dask", "pyspark"),
-).play
-PYTHON_COUNT_ALL = Race(PYTHON_WORD_COUNT, (to_directory(PYTHON_WORD_COUNT),)).play
+PYTHON_COUNT = Race(PYTHON_WORD_COUNT, (to_directory(PYTHON_WORD_COUNT),)).play
 PYTHON_BUILD_INDEX = Race(PYTHON_INDEX, (to_directory(PYTHON_INDEX),)).play
 PYTHON_GROUP = Race(PYTHON_GROUPS, (to_directory(PYTHON_GROUPS),)).play
 
@@ -50,7 +45,7 @@ JOBS = {
     "top-zipf-1g": Job("the 100 most frequent tokens of 1 GiB of Zipf text", ("zipf-1g",), FIND_TOP),
     "bigrams-16m": Job("the one below with 16 MiB, a rehearsal", ("zipf-16m",), COUNT_BIGRAMS),
     "bigrams-256m": Job("bigrams of 256 MiB of Zipf text", ("zipf-256m",), COUNT_BIGRAMS),
-    "python-wordcount-16m": Job("the one below with 16 MiB, also against mrjob", ("zipf-16m",), PYTHON_COUNT_ALL),
+    "python-wordcount-16m": Job("the one below with 16 MiB, a rehearsal", ("zipf-16m",), PYTHON_COUNT),
     "python-wordcount": Job("word count of 256 MiB by a Python generator of pairs", ("zipf-256m",), PYTHON_COUNT),
     "python-index": Job("index-25k by a Python generator of postings", ("tree-25k",), PYTHON_BUILD_INDEX),
     "python-groupby-16m": Job("the one below with 16 MiB, a rehearsal", ("pairs-16m",), PYTHON_GROUP),

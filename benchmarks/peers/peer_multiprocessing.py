@@ -3,6 +3,7 @@
 The input of an index is a folder, relative to the working directory.
 """
 
+import gc
 import multiprocessing
 import os
 import platform
@@ -97,7 +98,7 @@ def shares(source: str, workers: int) -> list[list[bytes]]:
     return parts
 
 
-def write_lists(source: str, target: str, workers: int) -> None:
+def index_as_lists(source: str, target: str, workers: int) -> None:
     index: dict[bytes, list[bytes]] = defaultdict(list)
     with multiprocessing.Pool(workers) as pool:
         for part in pool.imap(index_files, shares(source, workers)):
@@ -106,13 +107,21 @@ def write_lists(source: str, target: str, workers: int) -> None:
     write_index(index, target)
 
 
-def write_joined(source: str, target: str, workers: int) -> None:
+def index_as_joined(source: str, target: str, workers: int) -> None:
     with multiprocessing.Pool(workers) as pool:
         index, *others = pool.imap(index_joined, shares(source, workers))
     for other in others:
-        for word, names in other.items():
-            before = index.get(word)
-            index[word] = names if before is None else b"%b,%b" % (before, names)
+        merge_joined(index, other)
+    write_joined(index, target)
+
+
+def merge_joined(index: dict[bytes, bytes], more: Mapping[bytes, bytes]) -> None:
+    for word, names in more.items():
+        before = index.get(word)
+        index[word] = names if before is None else b"%b,%b" % (before, names)
+
+
+def write_joined(index: Mapping[bytes, bytes], target: str) -> None:
     with open(target, "wb", buffering=1 << 20) as out:
         out.writelines(b"%b\t%b\n" % (escaped(word), names) for word, names in index.items())
 
@@ -129,7 +138,7 @@ def escaped(word: bytes) -> bytes:
 
 FORMULATIONS: dict[str, dict[str, Callable[[str, str, int], None]]] = {
     "wordcount": {"chunks": partial(count_words, count_whole_chunk), "lines": partial(count_words, count_lines)},
-    "index": {"lists": write_lists, "joined": write_joined},
+    "index": {"lists": index_as_lists, "joined": index_as_joined},
 }
 
 
@@ -137,6 +146,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"Python {platform.python_version()}, multiprocessing")
         return
+    gc.disable()  # nothing here refers to itself, and looking for such objects takes a part of the time
     job, formulation, source, target, workers = sys.argv[1:]
     FORMULATIONS[job][formulation](source, target, int(workers))
 

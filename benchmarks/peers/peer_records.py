@@ -5,6 +5,7 @@ best. The input of an index is a folder, relative to the working directory. peer
 without a function of a record.
 """
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -20,7 +21,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from peer_multiprocessing import Chunk, files_below, slices, write_index
+from peer_multiprocessing import Chunk, merge_joined, shares, slices, write_index, write_joined
 
 Pairs = Iterable[tuple[bytes, int]]
 Groups = dict[Any, Any]  # key -> its values so far
@@ -54,6 +55,17 @@ def records(piece: Chunk) -> Iterator[bytes]:
             if size_bytes < 0:
                 return
             yield record
+
+
+def extend_all(groups: Groups, more: Groups) -> None:
+    if not groups:
+        groups.update(more)
+        return
+    for key, values in more.items():
+        if (group := groups.get(key)) is None:
+            groups[key] = values
+        else:
+            group.extend(values)
 
 
 # Word count: a dict in each worker, which the parent adds up.
@@ -109,9 +121,8 @@ def index_files(files: Sequence[bytes]) -> Groups:
     return index
 
 
-def shares(source: str, workers: int) -> list[list[bytes]]:
-    files = files_below(source)
-    return [files[worker::workers] for worker in range(workers)]
+def index_files_joined(files: Sequence[bytes]) -> Groups:
+    return {word: b",".join(names) for word, names in index_files(files).items()}
 
 
 def index_in_parent(source: str, target: str, workers: int) -> None:
@@ -120,6 +131,11 @@ def index_in_parent(source: str, target: str, workers: int) -> None:
     for other in others:
         extend_all(first, other)
     write_index(first, target)
+
+
+def index_partitioned_joined(source: str, target: str, workers: int) -> None:
+    """One object a word is pickled, instead of a list; shares are neighbours, so that names stay in order."""
+    partitioned(index_files_joined, shares(source, workers), zlib.crc32, write_joined, target, merge_joined)
 
 
 def index_partitioned(source: str, target: str, workers: int) -> None:
@@ -166,13 +182,14 @@ def partitioned(
     number: Callable[[Any], int],
     write: Callable[[Groups, str], None],
     target: str,
+    merge: Callable[[Groups, Groups], None] = extend_all,
 ) -> None:
     """A directory of part files, one a worker; ``number`` is that of a key, and chooses its partition."""
     count = len(inputs)
     os.mkdir(target)
     with tempfile.TemporaryDirectory() as folder, multiprocessing.Pool(count) as pool:
         pool.starmap(spread, [(group, piece, number, count, f"{folder}/{at}") for at, piece in enumerate(inputs)])
-        pool.starmap(gather, [(write, count, folder, part, f"{target}/part-{part}") for part in range(count)])
+        pool.starmap(gather, [(merge, write, count, folder, part, f"{target}/part-{part}") for part in range(count)])
 
 
 def spread(group: Callable[[Any], Groups], piece: Any, number: Callable[[Any], int], count: int, stem: str) -> None:
@@ -184,23 +201,19 @@ def spread(group: Callable[[Any], Groups], piece: Any, number: Callable[[Any], i
             pickle.dump(partition, out, pickle.HIGHEST_PROTOCOL)
 
 
-def gather(write: Callable[[Groups, str], None], count: int, folder: str, part: int, target: str) -> None:
+def gather(
+    merge: Callable[[Groups, Groups], None],
+    write: Callable[[Groups, str], None],
+    count: int,
+    folder: str,
+    part: int,
+    target: str,
+) -> None:
     merged: Groups = {}
     for at in range(count):
         with open(f"{folder}/{at}-{part}", "rb") as source:
-            extend_all(merged, pickle.load(source))
+            merge(merged, pickle.load(source))
     write(merged, target)
-
-
-def extend_all(groups: Groups, more: Groups) -> None:
-    if not groups:
-        groups.update(more)
-        return
-    for key, values in more.items():
-        if (group := groups.get(key)) is None:
-            groups[key] = values
-        else:
-            group.extend(values)
 
 
 FORMULATIONS: dict[str, dict[str, Callable[[str, str, int], None]]] = {
@@ -209,7 +222,7 @@ FORMULATIONS: dict[str, dict[str, Callable[[str, str, int], None]]] = {
         "defaultdict": partial(count_words, fold_defaultdict),
         "counter": partial(count_words, fold_counter),
     },
-    "index": {"in-parent": index_in_parent, "partitioned": index_partitioned},
+    "index": {"in-parent": index_in_parent, "partitioned": index_partitioned, "joined": index_partitioned_joined},
     "groupby": {"lists": partial(group_numbers, group_lists), "arrays": partial(group_numbers, group_arrays)},
 }
 
@@ -218,6 +231,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"Python {platform.python_version()}, multiprocessing and a generator of pairs")
         return
+    gc.disable()  # nothing here refers to itself, and looking for such objects takes a part of the time
     job, formulation, source, target, workers = sys.argv[1:]
     FORMULATIONS[job][formulation](source, target, int(workers))
 

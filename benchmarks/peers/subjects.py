@@ -130,7 +130,7 @@ PEERS = (
         "peer_records.py",
         {
             PYTHON_WORD_COUNT: ("get", "defaultdict", "counter"),
-            PYTHON_INDEX: ("in-parent", "partitioned"),
+            PYTHON_INDEX: ("in-parent", "partitioned", "joined"),
             PYTHON_GROUPS: ("lists", "arrays"),
         },
     ),
