@@ -1,11 +1,5 @@
 from mrcore.kernels._c cimport uint8_t
-
-
-cdef class Scratch:
-    cdef uint8_t *bytes
-    cdef size_t used, room
-    cdef int reserve(self, size_t more) except -1
-    cdef int put(self, const uint8_t *data, size_t size) except -1
+from mrcore.kernels.memory cimport Scratch
 
 
 cdef class KeyCodec:

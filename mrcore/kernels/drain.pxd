@@ -1,7 +1,7 @@
 from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t
 from mrcore.kernels.chain cimport Chain, Taker
-from mrcore.kernels.codec cimport KeyCodec, Scratch, ValueCodec
-from mrcore.kernels.memory cimport Pages
+from mrcore.kernels.codec cimport KeyCodec, ValueCodec
+from mrcore.kernels.memory cimport Pages, Scratch
 from mrcore.kernels.radix cimport SortBuffer
 from mrcore.kernels.table cimport CountTable
 

@@ -15,18 +15,14 @@ from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t
 from mrcore.kernels.cpu cimport dispatch
 from mrcore.kernels.chain cimport Chain, Taker
-from mrcore.kernels.codec cimport KeyCodec, Scratch, ValueCodec
-from mrcore.kernels.memory cimport Pages
+from mrcore.kernels.codec cimport KeyCodec, ValueCodec
+from mrcore.kernels.memory cimport Pages, Scratch
 from mrcore.kernels.radix cimport SortBuffer
 from mrcore.kernels.table cimport CountTable
 
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.codec import KeyTypeError
 from mrcore.kernels.tokenize import TOKENIZERS
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
-    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
 
 cdef enum:
     BATCH = 256
@@ -86,7 +82,7 @@ cdef class Drain(Taker):
             return self.add_value(value)
         if not self.ones:
             if type(value) is int:
-                number = PyLong_AsLongLongAndOverflow(value, &overflow)
+                number = _c.PyLong_AsLongLongAndOverflow(value, &overflow)
             if overflow or type(value) is not int:
                 self.encode_key(key)
                 return self.add_value(value)
@@ -94,7 +90,7 @@ cdef class Drain(Taker):
             return self.wait(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), number)
         if self.place is None and type(key) is str and self.keys.kinds == "s":
             try:
-                text = PyUnicode_AsUTF8AndSize(key, &size)
+                text = _c.PyUnicode_AsUTF8AndSize(key, &size)
             except UnicodeEncodeError:
                 return self.encode_key(key)  # which says what is wrong
             return self.wait(<const uint8_t *>text, size, number)

@@ -1,6 +1,7 @@
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.groups cimport Groups
 
 

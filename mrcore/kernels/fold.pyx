@@ -11,11 +11,12 @@ is a count and a sum's states.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport isfinite
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.groups cimport Groups, values_of
 
 from mrcore.kernels.chain import YieldError
@@ -26,12 +27,6 @@ KINDS = ("sum", "mean", "min", "max", "first")
 cdef uint8_t INT = TAG_INT, FLOAT = TAG_FLOAT
 cdef double FLOAT_MAX = 1.7976931348623157e308
 cdef int64_t EXACT_INT = 1 << 53  # a float holds every int up to it
-
-cdef extern from *:
-    """
-    static int mrcore_add(int64_t a, int64_t b, int64_t *sum) { return !__builtin_add_overflow(a, b, sum); }
-    """
-    int mrcore_add(int64_t a, int64_t b, int64_t *sum) noexcept nogil
 
 
 cdef class Total:
@@ -66,7 +61,7 @@ cdef class Total:
 
     cdef int add_int(self, int64_t number) except -1:
         cdef int64_t sum
-        if mrcore_add(self.whole, number, &sum):
+        if _c.mr_int64_add(self.whole, number, &sum):
             self.whole = sum
         else:
             self.large.append(self.whole)

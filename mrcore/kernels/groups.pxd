@@ -1,5 +1,6 @@
 from mrcore.kernels._c cimport int64_t, uint8_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 
 
 cdef class Groups:

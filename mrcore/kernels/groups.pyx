@@ -10,7 +10,8 @@ from libc.string cimport memcmp
 from mrcore.errors import CorruptionError
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport uint8_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec, value_end
+from mrcore.kernels.codec cimport ValueCodec, value_end
+from mrcore.kernels.memory cimport Scratch
 
 
 class ValuesReadError(RuntimeError):
