@@ -60,7 +60,7 @@ cdef class Scratch:
         """Makes room for so many more bytes."""
         cdef size_t room
         cdef uint8_t *larger
-        if self.room - self.used >= more:
+        if self.bytes != NULL and self.room - self.used >= more:  # never NULL: not even no bytes are copied there
             return 0
         room = max(self.used + more, 2 * self.room, <size_t>256)
         larger = <uint8_t *>PyMem_Realloc(self.bytes, room)
