@@ -13,7 +13,7 @@ cdef class Drain(Taker):
     cdef SortBuffer buffer
     cdef CountTable table, samples
     cdef int64_t sampling
-    cdef Scratch key, value
+    cdef Scratch key, value, past
     cdef Pages pages
     cdef uint8_t *text
     cdef uint32_t *offset

@@ -57,7 +57,7 @@ cdef class Drain(Taker):
                  CountTable table=None, *, bint ones=False, place=None, uint32_t partitions=1):
         self.owner, self.keys, self.values, self.buffer, self.table = owner, keys, values, buffer, table
         self.ones, self.place, self.partitions = ones, place, partitions
-        self.key, self.value = Scratch(), Scratch()
+        self.key, self.value, self.past = Scratch(), Scratch(), Scratch()
         self.pages = Pages(TEXT + _c.MR_TABLE_ADD_SLACK + (BATCH + 2) * (sizeof(uint32_t) + sizeof(int64_t)))
         self.text = <uint8_t *>self.pages.address
         self.number = <int64_t *>(self.text + TEXT + _c.MR_TABLE_ADD_SLACK)
@@ -136,14 +136,15 @@ cdef class Drain(Taker):
 
     cdef int add_number(self, const uint8_t *key, size_t size, int64_t number) except -1:
         """Adds a key past the table."""
-        if key != self.key.bytes:
-            self.key.used = 0
-            self.key.reserve(size + _c.MR_RADIX_ADD_SLACK)
-            self.key.put(key, size)
+        if key != self.key.bytes:  # a copy with bytes behind it; not into self.key, which may be about to wait
+            self.past.used = 0
+            self.past.reserve(size + _c.MR_RADIX_ADD_SLACK)
+            self.past.put(key, size)
+            key = self.past.bytes
         self.direct -= self.direct > 0
         self.value.used = 0
         self.values.encode(number, self.value)
-        return self.add(self.key.bytes, size)
+        return self.add(key, size)
 
     cdef int pass_on(self) except -1:
         """Adds what waits to the table."""
