@@ -102,13 +102,13 @@ cdef class Drain(Taker):
         cdef uint32_t partition
         cdef int shift
         self.key.used = 0
+        if self.place is not None:  # what it raises is its own
+            partition = self.place(key, self.partitions) % self.partitions
+            self.key.reserve(PREFIX)
+            for shift in range(PREFIX):
+                self.key.bytes[shift] = <uint8_t>(partition >> (8 - 8 * shift))
+            self.key.used = PREFIX
         try:
-            if self.place is not None:
-                partition = self.place(key, self.partitions) % self.partitions
-                self.key.reserve(PREFIX)
-                for shift in range(PREFIX):
-                    self.key.bytes[shift] = <uint8_t>(partition >> (8 - 8 * shift))
-                self.key.used = PREFIX
             self.keys.encode(key, self.key)
         except (KeyTypeError, ValueError) as error:
             raise YieldError(str(error)) from None

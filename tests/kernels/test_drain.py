@@ -3,6 +3,8 @@ import pickle
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import TAG_INT, KeyCodec, ValueCodec, decode_key
 from mrcore.kernels.drain import Drain
@@ -81,3 +83,11 @@ def test_a_key_that_waits_is_not_lost_when_one_before_it_leaves_int64() -> None:
     """Passing the batch on, with a sum that goes past the table, must leave alone the key that comes next."""
     pairs = [(7, I64), (7, 1), *((i, 1) for i in range(1000, 1600))]
     assert Owner().take(pairs).sums() == expected_sums(pairs)
+
+
+def test_an_error_of_the_function_that_chooses_partitions_is_passed_on_as_it_is() -> None:
+    def place(key: int, partitions: int) -> int:
+        raise ValueError("no place")
+
+    with pytest.raises(ValueError, match="no place"):
+        Owner(place=place, partitions=3).take([(1, 1)])
