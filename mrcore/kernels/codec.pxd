@@ -18,6 +18,7 @@ cdef class ValueCodec:
     cdef int depth
     cdef int encode(self, object value, Scratch out) except -1
     cdef object decode(self, const uint8_t **at, const uint8_t *end)
+    cdef tuple elements(self, Py_ssize_t count, const uint8_t **at, const uint8_t *end)
 
 
 cdef const uint8_t *value_end(const uint8_t *at, const uint8_t *end) noexcept

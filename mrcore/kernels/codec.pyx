@@ -187,7 +187,10 @@ cdef class KeyCodec:
             text = get_text(at, end) if inner else PyBytes_FromStringAndSize(<const char *>from_, end - from_)
             if not inner:
                 at[0] = end
-            return text if kind == u"b" else str(text, "utf-8")
+            try:
+                return text if kind == u"b" else str(text, "utf-8")
+            except UnicodeDecodeError as error:
+                raise CorruptionError(f"a key is not UTF-8: {error}") from None
         if end - from_ < 8:
             raise CorruptionError("a key ends inside a number")
         for shift in range(8):
@@ -274,12 +277,15 @@ cdef class ValueCodec:
         return 0
 
     cdef object decode(self, const uint8_t **at, const uint8_t *end):
-        """The value at ``at``, which moves behind it; :func:`value_end` has found it whole."""
+        """The value at ``at``, which moves behind it; :func:`value_end` has found it whole.
+
+        Raises:
+            CorruptionError: what no value is encoded as: text that is not UTF-8, or tuples too deep.
+        """
         cdef uint8_t tag = at[0][0]
         cdef uint64_t number = 0
         cdef double real
         cdef const uint8_t *body
-        cdef Py_ssize_t i
         at[0] += 1
         if tag <= TRUE:
             return None if tag == NONE else tag == TRUE
@@ -291,20 +297,34 @@ cdef class ValueCodec:
         if tag == INT:
             return _c.mr_unzigzag(number)
         if tag == TUPLE or tag == STATE:
-            found = PyTuple_New(number)
-            for i in range(<Py_ssize_t>number):
-                element = self.decode(at, end)
-                Py_INCREF(element)
-                PyTuple_SET_ITEM(found, i, element)
+            found = self.elements(number, at, end)
             return found if tag == TUPLE else State(found)
         body = at[0]
         at[0] += number
         if tag == STR:
-            return PyUnicode_DecodeUTF8(<char *>body, number, "surrogatepass")
+            try:
+                return PyUnicode_DecodeUTF8(<char *>body, number, "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise CorruptionError(f"a str is not UTF-8: {error}") from None
         data = PyBytes_FromStringAndSize(<const char *>body, number)
         if tag == BYTES:
             return data
         return self.loads(data) if tag == PICKLE else int.from_bytes(data, "little", signed=True)
+
+    cdef tuple elements(self, Py_ssize_t count, const uint8_t **at, const uint8_t *end):
+        cdef Py_ssize_t i
+        if self.depth >= DEPTH_MAX:  # deeper ones are pickled: these would only fill the stack
+            raise CorruptionError(f"tuples inside tuples, more than {DEPTH_MAX} deep")
+        self.depth += 1
+        try:
+            found = PyTuple_New(count)
+            for i in range(count):
+                element = self.decode(at, end)
+                Py_INCREF(element)
+                PyTuple_SET_ITEM(found, i, element)
+        finally:
+            self.depth -= 1
+        return found
 
 
 cdef int put_tagged(Scratch out, uint8_t tag, bytes data) except -1:
