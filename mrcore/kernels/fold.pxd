@@ -15,6 +15,8 @@ cdef class Total:
     cdef int clear(self) except -1
     cdef int add(self, const uint8_t *at, const uint8_t *end, ValueCodec codec, str name) except -1
     cdef int add_int(self, int64_t number) except -1
+    cdef int add_object(self, object number) except -1
+    cdef int add_large(self, object number) except -1
     cdef int add_float(self, double number) except -1
     cdef list floats(self)
     cdef list parts(self)
