@@ -84,8 +84,9 @@ mr_status mr_radix_feed(mr_radix *radix, mr_tokenize_fn tokenize, const uint8_t 
                         int lower, size_t *consumed);
 
 /* Adds the keys of a table from *cursor on, with their counts; for postings with `document`
- * too, for bytes as `tag` and the LEB128 of the zigzag count. MR_NEED_ROOM: no chunk is left; the cursor stands at the key that is next, and *want is
- * the chunks that it needs. Returns MR_OK at the table's end. */
+ * too, for bytes as `tag` and the LEB128 of the zigzag count. MR_NEED_ROOM: no chunk is left; the
+ * cursor stands at the key that is next, and *want is the chunks that it needs. Returns MR_OK at
+ * the table's end. */
 mr_status mr_radix_take(mr_radix *radix, const mr_table *table, uint32_t document, mr_table_cursor *cursor,
                         uint32_t *want);
 

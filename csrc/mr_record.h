@@ -58,6 +58,16 @@ static inline uint64_t mr_zigzag(int64_t value) { return ((uint64_t)value << 1) 
 
 static inline int64_t mr_unzigzag(uint64_t coded) { return (int64_t)(coded >> 1) ^ -(int64_t)(coded & 1); }
 
+/* a + b in *sum, and 1; 0, and *sum as it was, when that would leave int64. */
+static inline int mr_int64_add(int64_t a, int64_t b, int64_t *sum)
+{
+    int64_t added;
+    if (__builtin_add_overflow(a, b, &added))
+        return 0;
+    *sum = added;
+    return 1;
+}
+
 /* Encodes entries[*next, n) until `out` is full. MR_NEED_FLUSH: take out[0, *written) away
  * and call again; with *written == 0 the next record alone needs *want bytes. */
 mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,

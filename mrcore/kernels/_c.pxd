@@ -1,5 +1,21 @@
 # Every `cdef extern` of the project stands in this file; the kernels cimport it as `_c`.
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+# What Cython's own declarations lack, or declare with references counted that these give away.
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+    object PyObject_CallOneArg(object function, object argument)
+    bint PyGen_CheckExact(object item)
+    ctypedef PyObject *(*iternextfunc)(PyObject *)
+    ctypedef struct PyTypeObject:
+        iternextfunc tp_iternext
+    PyTypeObject *Py_TYPE(object item)
+    PyObject *PyErr_Occurred()
+    int PyErr_ExceptionMatches(PyObject *kind)
+    void PyErr_Clear()
+    PyObject *PyExc_StopIteration
 
 cdef extern from "mr_status.h" nogil:
     ctypedef enum mr_status:
@@ -155,6 +171,7 @@ cdef extern from "mr_record.h" nogil:
     const uint8_t *mr_varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value)
     uint64_t mr_zigzag(int64_t value)
     int64_t mr_unzigzag(uint64_t coded)
+    int mr_int64_add(int64_t a, int64_t b, int64_t *sum)
     mr_status mr_record_encode(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,
                                size_t *written, size_t *want)
     mr_status mr_record_encode_postings(const mr_entry *entries, size_t n, size_t *next, uint8_t *out, size_t room,

@@ -7,19 +7,9 @@ one is asked for, and a generator is drained by a native loop, straight into the
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
-STEPS = ("map", "filter", "flat_map", "key_by", "map_record")
+from mrcore.kernels cimport _c
 
-cdef extern from "Python.h":
-    PyObject *PyErr_Occurred()
-    bint PyGen_CheckExact(object item)
-    object PyObject_CallOneArg(object function, object argument)
-    ctypedef PyObject *(*iternextfunc)(PyObject *)
-    ctypedef struct PyTypeObject:
-        iternextfunc tp_iternext
-    PyTypeObject *Py_TYPE(object item)
-    int PyErr_ExceptionMatches(PyObject *kind)
-    void PyErr_Clear()
-    PyObject *PyExc_StopIteration
+STEPS = ("map", "filter", "flat_map", "key_by", "map_record")
 
 cdef enum:
     MAP = 0
@@ -80,14 +70,14 @@ cdef class Chain:
             kind = self.kinds[step]
             function = self.functions[step]
             if kind == MAP:
-                element = PyObject_CallOneArg(function, element)
+                element = _c.PyObject_CallOneArg(function, element)
             elif kind == FILTER:
-                if not PyObject_CallOneArg(function, element):
+                if not _c.PyObject_CallOneArg(function, element):
                     return 0
             elif kind == KEY_BY:
-                element = (PyObject_CallOneArg(function, element), element)
+                element = (_c.PyObject_CallOneArg(function, element), element)
             elif kind == FLAT_MAP:
-                return self.drain(PyObject_CallOneArg(function, element), step + 1, "flat_map")
+                return self.drain(_c.PyObject_CallOneArg(function, element), step + 1, "flat_map")
             else:
                 return self.drain(function(element, self.ctx), step + 1, "map")
             step += 1
@@ -95,7 +85,7 @@ cdef class Chain:
 
     cdef int drain(self, object made, size_t step, str name) except -1:
         """Runs what a function returned from the given step on."""
-        items = made if PyGen_CheckExact(made) else iterator(made, name)
+        items = made if _c.PyGen_CheckExact(made) else iterator(made, name)
         try:
             self.loop(items, step)
         except YieldError as error:
@@ -106,16 +96,16 @@ cdef class Chain:
         return 0
 
     cdef int loop(self, object items, size_t step) except -1:
-        cdef iternextfunc next = Py_TYPE(items).tp_iternext
+        cdef _c.iternextfunc next = _c.Py_TYPE(items).tp_iternext
         cdef PyObject *item
         cdef bint last = step == self.steps
         while True:
             item = next(<PyObject *>items)
             if item == NULL:
-                if PyErr_Occurred() != NULL:
-                    if not PyErr_ExceptionMatches(PyExc_StopIteration):
+                if _c.PyErr_Occurred() != NULL:
+                    if not _c.PyErr_ExceptionMatches(_c.PyExc_StopIteration):
                         return -1
-                    PyErr_Clear()
+                    _c.PyErr_Clear()
                 return 0
             element = <object>item
             Py_DECREF(element)  # of the reference that the iterator gave away: `element` holds its own

@@ -1,11 +1,5 @@
 from mrcore.kernels._c cimport uint8_t
-
-
-cdef class Scratch:
-    cdef uint8_t *bytes
-    cdef size_t used, room
-    cdef int reserve(self, size_t more) except -1
-    cdef int put(self, const uint8_t *data, size_t size) except -1
+from mrcore.kernels.memory cimport Scratch
 
 
 cdef class KeyCodec:
@@ -24,6 +18,7 @@ cdef class ValueCodec:
     cdef int depth
     cdef int encode(self, object value, Scratch out) except -1
     cdef object decode(self, const uint8_t **at, const uint8_t *end)
+    cdef tuple elements(self, Py_ssize_t count, const uint8_t **at, const uint8_t *end)
 
 
 cdef const uint8_t *value_end(const uint8_t *at, const uint8_t *end) noexcept

@@ -24,7 +24,6 @@ Only exact types count: a subclass of int is anything else, or it would come bac
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.float cimport PyFloat_AS_DOUBLE
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeUTF8
@@ -33,10 +32,9 @@ from libc.string cimport memchr, memcpy
 from mrcore.errors import CorruptionError
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
+from mrcore.kernels.memory cimport Scratch
 
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
-    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+from mrcore.kernels.key_types import KeyTypeError, kinds_of, show_kinds
 
 cdef enum:
     NONE = 0
@@ -53,85 +51,10 @@ cdef enum:
     DEPTH_MAX = 100  # tuples inside tuples
 
 TAG_INT, TAG_FLOAT = INT, FLOAT
-_TYPES = {"b": "bytes", "s": "str", "i": "int", "f": "float"}
-_LETTERS = {bytes: "b", str: "s", int: "i", float: "f"}
-
-
-class KeyTypeError(TypeError):
-    """Not a key: of a type that has no order here, or of another type than the keys before."""
 
 
 class State(tuple):
     """What an aggregate knows of some values, where that is more than a value."""
-
-
-cdef class Scratch:
-    """Bytes that grow: what is being encoded."""
-
-    def __dealloc__(self):
-        PyMem_Free(self.bytes)
-
-    cdef int reserve(self, size_t more) except -1:
-        """Makes room for so many more bytes."""
-        cdef size_t room
-        cdef uint8_t *larger
-        if self.room - self.used >= more:
-            return 0
-        room = max(self.used + more, 2 * self.room, <size_t>256)
-        larger = <uint8_t *>PyMem_Realloc(self.bytes, room)
-        if larger == NULL:
-            raise MemoryError(f"{room} bytes for one record")
-        self.bytes, self.room = larger, room
-        return 0
-
-    cdef int put(self, const uint8_t *data, size_t size) except -1:
-        self.reserve(size)
-        memcpy(self.bytes + self.used, data, size)
-        self.used += size
-        return 0
-
-
-cdef str kinds_of(object key, int depth):
-    """The letters of a key's type.
-
-    Raises:
-        KeyTypeError: it is of no type that a key may have.
-    """
-    if type(key) in _LETTERS:
-        return _LETTERS[type(key)]
-    if type(key) is tuple:
-        if depth >= DEPTH_MAX:
-            raise KeyTypeError(f"a key of tuples inside tuples, more than {DEPTH_MAX} deep")
-        return "(" + "".join([kinds_of(element, depth + 1) for element in key]) + ")"
-    raise KeyTypeError(f"a key of type {type_name(key)}: keys are bytes, str, int, float, or tuples of these{advice(key)}")
-
-
-cdef str type_name(object key):
-    kind = type(key)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-cdef str advice(object key):
-    if type(key) is bool:
-        return "; write int(key)"
-    for kind in (int, float, str, bytes, tuple):
-        if isinstance(key, kind):
-            return f"; write {kind.__name__}(key)"
-    if isinstance(key, list):
-        return "; write tuple(key)"
-    return f"; write {'int' if 'int' in type(key).__name__ else 'float'}(key)" if type(key).__module__ == "numpy" else ""
-
-
-def show_kinds(str kinds):
-    """Letters of a type as Python writes it: ``"(si)"`` is ``tuple[str, int]``."""
-    shown = []
-    for letter in list(kinds):
-        if letter == ")":
-            shown[-1:] = [shown[-1].removesuffix(", ") or "()"]
-            shown.append("], ")
-        else:
-            shown.append("tuple[" if letter == "(" else _TYPES[letter] + ", ")
-    return "".join(shown).removesuffix(", ")
 
 
 cdef class KeyCodec:
@@ -157,12 +80,12 @@ cdef class KeyCodec:
             ValueError: NaN, an int outside of int64, or a str that UTF-8 has no form for.
         """
         if not self.kinds:
-            self.kinds = kinds_of(key, 0)
+            self.kinds = kinds_of(key)
         self.at = 0
         try:
             self.put(key, out, False)
         except KeyTypeError:
-            raise KeyTypeError(f"a key of type {show_kinds(kinds_of(key, 0))}, where those before were of type "
+            raise KeyTypeError(f"a key of type {show_kinds(kinds_of(key))}, where those before were of type "
                                f"{show_kinds(self.kinds)}: the keys of a job are of one type") from None
         return 0
 
@@ -182,13 +105,13 @@ cdef class KeyCodec:
             return self.put_text(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), out, inner)
         if kind == u"s" and type(key) is str:
             try:
-                text = PyUnicode_AsUTF8AndSize(key, &size)
+                text = _c.PyUnicode_AsUTF8AndSize(key, &size)
             except UnicodeEncodeError:
                 raise ValueError(f"a key with a lone surrogate, which UTF-8 has no form for: {key[:100]!r}") from None
             return self.put_text(<const uint8_t *>text, size, out, inner)
         out.reserve(8)
         if kind == u"i" and type(key) is int:
-            word = <uint64_t>PyLong_AsLongLongAndOverflow(key, &overflow)
+            word = <uint64_t>_c.PyLong_AsLongLongAndOverflow(key, &overflow)
             if overflow:
                 raise ValueError(f"a key outside of int64: an int of {key.bit_length()} bits; write str(key)")
             word ^= <uint64_t>1 << 63
@@ -264,7 +187,10 @@ cdef class KeyCodec:
             text = get_text(at, end) if inner else PyBytes_FromStringAndSize(<const char *>from_, end - from_)
             if not inner:
                 at[0] = end
-            return text if kind == u"b" else str(text, "utf-8")
+            try:
+                return text if kind == u"b" else str(text, "utf-8")
+            except UnicodeDecodeError as error:
+                raise CorruptionError(f"a key is not UTF-8: {error}") from None
         if end - from_ < 8:
             raise CorruptionError("a key ends inside a number")
         for shift in range(8):
@@ -316,7 +242,7 @@ cdef class ValueCodec:
         out.reserve(16)
         cdef uint8_t *at = out.bytes + out.used
         if kind is int:
-            number = PyLong_AsLongLongAndOverflow(value, &overflow)
+            number = _c.PyLong_AsLongLongAndOverflow(value, &overflow)
             if overflow:
                 return put_tagged(out, LARGE_INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
             at[0] = INT
@@ -328,7 +254,7 @@ cdef class ValueCodec:
             out.used += 9
         elif kind is str:
             try:
-                text = PyUnicode_AsUTF8AndSize(value, &size)
+                text = _c.PyUnicode_AsUTF8AndSize(value, &size)
             except UnicodeEncodeError:
                 return put_tagged(out, STR, value.encode("utf-8", "surrogatepass"))
             at[0] = STR
@@ -351,12 +277,15 @@ cdef class ValueCodec:
         return 0
 
     cdef object decode(self, const uint8_t **at, const uint8_t *end):
-        """The value at ``at``, which moves behind it; :func:`value_end` has found it whole."""
+        """The value at ``at``, which moves behind it; :func:`value_end` has found it whole.
+
+        Raises:
+            CorruptionError: what no value is encoded as: text that is not UTF-8, or tuples too deep.
+        """
         cdef uint8_t tag = at[0][0]
         cdef uint64_t number = 0
         cdef double real
         cdef const uint8_t *body
-        cdef Py_ssize_t i
         at[0] += 1
         if tag <= TRUE:
             return None if tag == NONE else tag == TRUE
@@ -368,20 +297,34 @@ cdef class ValueCodec:
         if tag == INT:
             return _c.mr_unzigzag(number)
         if tag == TUPLE or tag == STATE:
-            found = PyTuple_New(number)
-            for i in range(<Py_ssize_t>number):
-                element = self.decode(at, end)
-                Py_INCREF(element)
-                PyTuple_SET_ITEM(found, i, element)
+            found = self.elements(number, at, end)
             return found if tag == TUPLE else State(found)
         body = at[0]
         at[0] += number
         if tag == STR:
-            return PyUnicode_DecodeUTF8(<char *>body, number, "surrogatepass")
+            try:
+                return PyUnicode_DecodeUTF8(<char *>body, number, "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise CorruptionError(f"a str is not UTF-8: {error}") from None
         data = PyBytes_FromStringAndSize(<const char *>body, number)
         if tag == BYTES:
             return data
         return self.loads(data) if tag == PICKLE else int.from_bytes(data, "little", signed=True)
+
+    cdef tuple elements(self, Py_ssize_t count, const uint8_t **at, const uint8_t *end):
+        cdef Py_ssize_t i
+        if self.depth >= DEPTH_MAX:  # deeper ones are pickled: these would only fill the stack
+            raise CorruptionError(f"tuples inside tuples, more than {DEPTH_MAX} deep")
+        self.depth += 1
+        try:
+            found = PyTuple_New(count)
+            for i in range(count):
+                element = self.decode(at, end)
+                Py_INCREF(element)
+                PyTuple_SET_ITEM(found, i, element)
+        finally:
+            self.depth -= 1
+        return found
 
 
 cdef int put_tagged(Scratch out, uint8_t tag, bytes data) except -1:

@@ -1,7 +1,7 @@
 from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t
 from mrcore.kernels.chain cimport Chain, Taker
-from mrcore.kernels.codec cimport KeyCodec, Scratch, ValueCodec
-from mrcore.kernels.memory cimport Pages
+from mrcore.kernels.codec cimport KeyCodec, ValueCodec
+from mrcore.kernels.memory cimport Pages, Scratch
 from mrcore.kernels.radix cimport SortBuffer
 from mrcore.kernels.table cimport CountTable
 
@@ -13,7 +13,7 @@ cdef class Drain(Taker):
     cdef SortBuffer buffer
     cdef CountTable table, samples
     cdef int64_t sampling
-    cdef Scratch key, value
+    cdef Scratch key, value, past
     cdef Pages pages
     cdef uint8_t *text
     cdef uint32_t *offset

@@ -15,18 +15,14 @@ from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint32_t
 from mrcore.kernels.cpu cimport dispatch
 from mrcore.kernels.chain cimport Chain, Taker
-from mrcore.kernels.codec cimport KeyCodec, Scratch, ValueCodec
-from mrcore.kernels.memory cimport Pages
+from mrcore.kernels.codec cimport KeyCodec, ValueCodec
+from mrcore.kernels.memory cimport Pages, Scratch
 from mrcore.kernels.radix cimport SortBuffer
 from mrcore.kernels.table cimport CountTable
 
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.codec import KeyTypeError
 from mrcore.kernels.tokenize import TOKENIZERS
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
-    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
 
 cdef enum:
     BATCH = 256
@@ -61,7 +57,7 @@ cdef class Drain(Taker):
                  CountTable table=None, *, bint ones=False, place=None, uint32_t partitions=1):
         self.owner, self.keys, self.values, self.buffer, self.table = owner, keys, values, buffer, table
         self.ones, self.place, self.partitions = ones, place, partitions
-        self.key, self.value = Scratch(), Scratch()
+        self.key, self.value, self.past = Scratch(), Scratch(), Scratch()
         self.pages = Pages(TEXT + _c.MR_TABLE_ADD_SLACK + (BATCH + 2) * (sizeof(uint32_t) + sizeof(int64_t)))
         self.text = <uint8_t *>self.pages.address
         self.number = <int64_t *>(self.text + TEXT + _c.MR_TABLE_ADD_SLACK)
@@ -86,7 +82,7 @@ cdef class Drain(Taker):
             return self.add_value(value)
         if not self.ones:
             if type(value) is int:
-                number = PyLong_AsLongLongAndOverflow(value, &overflow)
+                number = _c.PyLong_AsLongLongAndOverflow(value, &overflow)
             if overflow or type(value) is not int:
                 self.encode_key(key)
                 return self.add_value(value)
@@ -94,7 +90,7 @@ cdef class Drain(Taker):
             return self.wait(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), number)
         if self.place is None and type(key) is str and self.keys.kinds == "s":
             try:
-                text = PyUnicode_AsUTF8AndSize(key, &size)
+                text = _c.PyUnicode_AsUTF8AndSize(key, &size)
             except UnicodeEncodeError:
                 return self.encode_key(key)  # which says what is wrong
             return self.wait(<const uint8_t *>text, size, number)
@@ -106,13 +102,13 @@ cdef class Drain(Taker):
         cdef uint32_t partition
         cdef int shift
         self.key.used = 0
+        if self.place is not None:  # what it raises is its own
+            partition = self.place(key, self.partitions) % self.partitions
+            self.key.reserve(PREFIX)
+            for shift in range(PREFIX):
+                self.key.bytes[shift] = <uint8_t>(partition >> (8 - 8 * shift))
+            self.key.used = PREFIX
         try:
-            if self.place is not None:
-                partition = self.place(key, self.partitions) % self.partitions
-                self.key.reserve(PREFIX)
-                for shift in range(PREFIX):
-                    self.key.bytes[shift] = <uint8_t>(partition >> (8 - 8 * shift))
-                self.key.used = PREFIX
             self.keys.encode(key, self.key)
         except (KeyTypeError, ValueError) as error:
             raise YieldError(str(error)) from None
@@ -140,14 +136,15 @@ cdef class Drain(Taker):
 
     cdef int add_number(self, const uint8_t *key, size_t size, int64_t number) except -1:
         """Adds a key past the table."""
-        if key != self.key.bytes:
-            self.key.used = 0
-            self.key.reserve(size + _c.MR_RADIX_ADD_SLACK)
-            self.key.put(key, size)
+        if key != self.key.bytes:  # a copy with bytes behind it; not into self.key, which may be about to wait
+            self.past.used = 0
+            self.past.reserve(size + _c.MR_RADIX_ADD_SLACK)
+            self.past.put(key, size)
+            key = self.past.bytes
         self.direct -= self.direct > 0
         self.value.used = 0
         self.values.encode(number, self.value)
-        return self.add(self.key.bytes, size)
+        return self.add(key, size)
 
     cdef int pass_on(self) except -1:
         """Adds what waits to the table."""

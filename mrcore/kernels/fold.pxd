@@ -1,6 +1,7 @@
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.groups cimport Groups
 
 
@@ -14,6 +15,8 @@ cdef class Total:
     cdef int clear(self) except -1
     cdef int add(self, const uint8_t *at, const uint8_t *end, ValueCodec codec, str name) except -1
     cdef int add_int(self, int64_t number) except -1
+    cdef int add_object(self, object number) except -1
+    cdef int add_large(self, object number) except -1
     cdef int add_float(self, double number) except -1
     cdef list floats(self)
     cdef list parts(self)

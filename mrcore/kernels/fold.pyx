@@ -11,11 +11,12 @@ is a count and a sum's states.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport isfinite
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport int64_t, uint8_t, uint64_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.groups cimport Groups, values_of
 
 from mrcore.kernels.chain import YieldError
@@ -26,12 +27,7 @@ KINDS = ("sum", "mean", "min", "max", "first")
 cdef uint8_t INT = TAG_INT, FLOAT = TAG_FLOAT
 cdef double FLOAT_MAX = 1.7976931348623157e308
 cdef int64_t EXACT_INT = 1 << 53  # a float holds every int up to it
-
-cdef extern from *:
-    """
-    static int mrcore_add(int64_t a, int64_t b, int64_t *sum) { return !__builtin_add_overflow(a, b, sum); }
-    """
-    int mrcore_add(int64_t a, int64_t b, int64_t *sum) noexcept nogil
+cdef Py_ssize_t LARGE_MAX = 64  # ints that wait to be added up
 
 
 cdef class Total:
@@ -61,16 +57,27 @@ cdef class Total:
         if not isinstance(value, int):
             raise YieldError(f"{name} of a value of type {type(value).__name__}: "
                              "ints and floats can be added; of others use mr.Aggregate")
-        self.large.append(int(value))
-        return 0
+        return self.add_object(value)
 
     cdef int add_int(self, int64_t number) except -1:
         cdef int64_t sum
-        if mrcore_add(self.whole, number, &sum):
+        if _c.mr_int64_add(self.whole, number, &sum):
             self.whole = sum
         else:
-            self.large.append(self.whole)
+            self.add_large(self.whole)
             self.whole = number
+        return 0
+
+    cdef int add_object(self, object number) except -1:
+        """Adds an int of any size, or of a subclass."""
+        cdef int overflow = 0
+        cdef int64_t small = _c.PyLong_AsLongLongAndOverflow(number, &overflow)
+        return self.add_large(int(number)) if overflow else self.add_int(small)
+
+    cdef int add_large(self, object number) except -1:
+        self.large.append(number)
+        if len(self.large) == LARGE_MAX:  # a group may have any number of them
+            self.large = [sum(self.large)]
         return 0
 
     cdef int add_float(self, double number) except -1:
@@ -197,7 +204,7 @@ cdef class Folder:
                 if type(part) is float:
                     self.total.add_float(part)
                 else:
-                    self.total.large.append(part)
+                    self.total.add_object(part)
 
     cdef object best(self, Groups groups, Scratch out):
         """The least, largest or first value, its bytes in ``out``."""

@@ -1,5 +1,6 @@
 from mrcore.kernels._c cimport int64_t, uint8_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 
 
 cdef class Groups:
@@ -13,6 +14,7 @@ cdef class Groups:
     cdef Scratch key
     cdef bint ahead, over
     cdef readonly int64_t records, count
+    cdef int64_t turn  # of next_group(): values of another turn are gone
     cdef bint step(self) except -1
     cdef bint next_group(self) except -1
     cdef const uint8_t *next_value(self, const uint8_t **end) except? NULL

@@ -10,7 +10,8 @@ from libc.string cimport memcmp
 from mrcore.errors import CorruptionError
 from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport uint8_t
-from mrcore.kernels.codec cimport Scratch, ValueCodec, value_end
+from mrcore.kernels.codec cimport ValueCodec, value_end
+from mrcore.kernels.memory cimport Scratch
 
 
 class ValuesReadError(RuntimeError):
@@ -61,6 +62,7 @@ cdef class Groups:
         while self.count and not self.ahead and not self.over:
             self.value = self.last
             self.next_value(&end)
+        self.turn += 1
         if self.over or not self.ahead and not self.step():
             return False
         self.ahead = False
@@ -105,7 +107,7 @@ cdef class Values:
             self.ended = True
             value, self.single = self.single, None
             return value
-        if self.groups.count != self.group:
+        if self.groups.turn != self.group:
             raise ValuesReadError("the values of a group were read after it had ended: keep them, as in list(values)")
         at = self.groups.next_value(&end)
         if at == NULL:
@@ -120,7 +122,7 @@ cdef class Values:
 cdef Values values_of(Groups groups, ValueCodec codec):
     """The values of the group that ``groups`` has come to."""
     cdef Values values = Values.__new__(Values)
-    values.groups, values.codec, values.group = groups, codec, groups.count
+    values.groups, values.codec, values.group = groups, codec, groups.turn
     return values
 
 

@@ -1,6 +1,7 @@
 from mrcore.kernels._c cimport int64_t
 from mrcore.kernels.chain cimport Taker
-from mrcore.kernels.codec cimport Scratch, ValueCodec
+from mrcore.kernels.codec cimport ValueCodec
+from mrcore.kernels.memory cimport Scratch
 
 
 cdef class Output(Taker):

@@ -21,7 +21,8 @@ from mrcore.kernels cimport _c
 from mrcore.kernels._c cimport uint8_t
 from mrcore.kernels.chain cimport Taker
 from mrcore.kernels.chain import YieldError
-from mrcore.kernels.codec cimport Scratch, ValueCodec, value_end
+from mrcore.kernels.codec cimport ValueCodec, value_end
+from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.groups cimport Values
 
 cdef enum:
@@ -30,9 +31,6 @@ cdef enum:
     BLOCK_BYTES = 48 << 10    # of a block of such records: a run file's block, with the last one's rest
 
 _SCALARS = {str: "str", bytes: "bytes", int: "int", float: "float"}
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 
 cdef class Output(Taker):
@@ -107,7 +105,7 @@ cdef class Output(Taker):
             return put_escaped(self.payload, <const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
         if kind == "str":
             try:
-                text = PyUnicode_AsUTF8AndSize(value, &size)
+                text = _c.PyUnicode_AsUTF8AndSize(value, &size)
             except UnicodeEncodeError:  # lone surrogates, which a literal has escapes for
                 return self.put_literal(value, True)
             return put_escaped(self.payload, <const uint8_t *>text, size)
@@ -118,7 +116,7 @@ cdef class Output(Taker):
                 return self.put_literal(value, True)
         else:
             shown = repr(value)
-        text = PyUnicode_AsUTF8AndSize(shown, &size)
+        text = _c.PyUnicode_AsUTF8AndSize(shown, &size)
         return self.payload.put(<const uint8_t *>text, size)
 
     cdef int put_literal(self, object value, bint marked) except -1:

@@ -4,6 +4,8 @@ from typing_extensions import Buffer
 
 from mrcore.kernels.table import CountTable
 
+KINDS: tuple[str, ...]
+
 class SortBuffer:
     full: bool
     long_size: int
@@ -17,6 +19,7 @@ class SortBuffer:
         tokenizer: str = "whitespace",
         lower: bool = False,
         kind: str = "sum",
+        tag: int = 0,
     ) -> None: ...
     @property
     def partitions(self) -> int: ...

@@ -1,8 +1,7 @@
 # cython: language_level=3
 """From groups to output: each key's values through the aggregate, the reducer and the functions behind it."""
-from cpython.bytes cimport PyBytes_FromStringAndSize
-
-from mrcore.kernels._c cimport int64_t, uint8_t
+from mrcore.errors import CorruptionError
+from mrcore.kernels._c cimport int64_t
 from mrcore.kernels.chain cimport Chain
 from mrcore.kernels.codec cimport KeyCodec, ValueCodec
 from mrcore.kernels.fold cimport Folder
@@ -59,7 +58,7 @@ cdef class Reducer:
             if not groups.next_group():
                 return False
             if groups.key.used < self.prefix:
-                self.prefix = 0
+                raise CorruptionError(f"a key of {groups.key.used} bytes, without its partition")
             key = self.keys.decode(groups.key.bytes + self.prefix, groups.key.used - self.prefix)
             self.current = key
             self.output.begin(groups.key.bytes, groups.key.used)

@@ -1,8 +1,13 @@
+from typing import Any
+
 from typing_extensions import Buffer
 
 TOKENIZERS: tuple[str, ...]
 WORD_TOKENIZERS: tuple[str, ...]
 
 def spans(data: Buffer, tokenizer: str = "whitespace") -> list[tuple[int, int]]: ...
+def fill_spans(
+    data: Buffer, start: int, stop: int, final: bool, tokenizer: str, out: Any
+) -> tuple[int, int]: ...
 def count(data: Buffer, tokenizer: str = "whitespace") -> int: ...
 def is_token(tokenizer: str, byte: int) -> bool: ...

@@ -17,6 +17,7 @@ MAY_OPEN = {  # path::function, and why the file is not opened in storage/
     "mrcore/cli/doctor.py::_count": "writes the little text that it then counts, as a user would",
     "mrcore/cli/doctor.py::_memory": "reads a setting of the kernel in /sys: no data file",
     "mrcore/cli/doctor.py::_temporary": "the check is whether a file can be written there at all",
+    "mrcore/formats/typed_text.py::read_typed": "reads published output for the user, after the job",
     "mrcore/resources.py::_read": "small files of the kernel in /proc and /sys; layer 0 has no storage below it",
     "mrcore/runtime/job.py::JobResult.read": "reads published output for the user, after the job",
     "mrcore/runtime/job.py::_Run._top": "at most K lines of each partition, and K lines of result",

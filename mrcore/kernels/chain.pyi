@@ -1,0 +1,16 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+STEPS: tuple[str, ...]
+
+class YieldError(TypeError):
+    place: tuple[str, int, str] | None
+
+class Taker: ...
+
+class Chain:
+    def __init__(
+        self, steps: Iterable[tuple[str, Callable[..., Any]]], taker: Taker, ctx: object = None
+    ) -> None: ...
+    def push(self, element: Any) -> None: ...
+    def push_all(self, made: Any, name: str) -> None: ...
