@@ -124,7 +124,7 @@ def _load(path: str, arguments: list[str]) -> ModuleType:
     import cloudpickle
 
     stem = os.path.splitext(os.path.basename(path))[0]
-    name = stem if stem.isidentifier() and stem not in sys.modules else f"job_{abs(hash(path))}"
+    name = stem if stem.isidentifier() and stem not in sys.modules else f"job_file_{len(sys.modules)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"not a Python file: {shown(path)}: name one that ends in .py")

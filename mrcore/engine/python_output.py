@@ -92,4 +92,6 @@ def _is_literal(value: Any, depth: int = 0) -> bool:
         return False
     if kind is dict:
         return all(_is_literal(k, depth + 1) and _is_literal(v, depth + 1) for k, v in value.items())
-    return kind in (tuple, list) and all(_is_literal(part, depth + 1) for part in value)
+    if kind not in (tuple, list):
+        return False
+    return all(_is_literal(part, depth + 1) for part in value)
