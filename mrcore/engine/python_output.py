@@ -85,7 +85,7 @@ def _is_literal(value: Any, depth: int = 0) -> bool:
     if kind is float:
         return bool(value - value == 0)  # not an infinity, not NaN
     if kind is int:
-        return value.bit_length() < DIGITS_MAX * 3
+        return bool(value.bit_length() < DIGITS_MAX * 3)
     if kind in _PLAIN:
         return True
     if depth > 20:

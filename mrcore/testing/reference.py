@@ -314,7 +314,7 @@ def _ended(text: bytes) -> bytes:
 def fold(kind: str, values: list[float]) -> float:
     """Sum, mean, min, max or first of ints and finite floats, rounded once."""
     if kind in ("min", "max", "first"):
-        return {"min": min, "max": max, "first": operator.itemgetter(0)}[kind](values)  # type: ignore[operator]
+        return values[0] if kind == "first" else min(values) if kind == "min" else max(values)
     total = sum(map(fractions.Fraction, values))
     whole = all(isinstance(value, int) for value in values)
     if kind == "sum":

@@ -18,7 +18,9 @@ Point = namedtuple("Point", "x y")
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.binary() | st.text(
     st.characters(exclude_categories=()))
-values = st.recursive(scalars, lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner)
+)
 
 
 def written(pairs: list[object], columns: int = 2, **options: object) -> tuple[bytes, tuple[str | None, ...]]:
