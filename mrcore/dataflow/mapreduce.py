@@ -134,6 +134,8 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
     batches = _own(job, "map_batches")
     if not _own(job, "map") and not batches:
         raise UsageError(f"a job without map: {name}: write map(self, record, ctx)")
+    if not callable(job.reduce):
+        raise UsageError(f"reduce of {name} is no method: for an aggregate write combine = {job.reduce!r}")
     aggregate = combine = None
     if job.combine is not None:
         if hasattr(job.combine, "__func__"):

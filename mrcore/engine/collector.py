@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mrcore.engine.combiner import BUFFER_BYTES, DIRECT_RATIO, TABLE_BYTES
 from mrcore.engine.pickling import dumps, loads
-from mrcore.engine.user_code import user_code
+from mrcore.engine.user_code import shown_value, user_code
 from mrcore.engine.verification import verified
 from mrcore.errors import UserCodeError
 from mrcore.kernels.chain import YieldError
@@ -164,7 +164,7 @@ class Collector:
         except YieldError as error:  # long after its record was read
             if error.key is None:
                 raise
-            raise UserCodeError(f"{error}: key {self._key(error.key)!r}, map task {self.ctx.task}") from None
+            raise UserCodeError(f"{error}: key {shown_value(self._key(error.key))}, map task {self.ctx.task}") from None
         buffer.clear()
 
     def _write_segment(self, partition: int, fold: Fold | None) -> None:
@@ -191,7 +191,7 @@ class Collector:
     def _aggregate(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         aggregate = self.shuffle.aggregate
         assert aggregate is not None
-        with user_code(lambda: f"{aggregate!r} of key {self._key(data)!r}, {self._where()}"):
+        with user_code(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
             yield from aggregate.fold(values)
@@ -199,7 +199,7 @@ class Collector:
     def _combine(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         key, combine = self._key(data), self.shuffle.combine
         assert combine is not None
-        with user_code(lambda: f"combine() of key {key!r}, {self._where()}"):
+        with user_code(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TEXT_MAX = 4096  # letters of a log line or a status
+COUNT_MAX = (1 << 63) - 1
 
 
 RESERVED = frozenset(
@@ -35,9 +36,12 @@ class Counter:
 
         Raises:
             TypeError: it is none.
+            OverflowError: the sum would leave int64.
         """
         if type(n) is not int:
             raise TypeError(f"a counter adds ints, not {type(n).__name__}")
+        if not -COUNT_MAX <= self.value + n <= COUNT_MAX:
+            raise OverflowError("a counter left the range of int64")
         self.value += n
 
 
@@ -83,8 +87,8 @@ class Context:
         """
         found = self._counters.get(name)
         if found is None:
-            if type(name) is not str or not name:
-                raise UsageError(f"a counter's name is a str that is not empty: {name!r}")
+            if type(name) is not str or not name or not name.isprintable():
+                raise UsageError(f"a counter's name is printable text that is not empty: {name!r}")
             if name in RESERVED:
                 raise UsageError(f"mrcore has a counter of this name: {name}: choose another one")
             found = self._counters[name] = Counter()
@@ -92,11 +96,11 @@ class Context:
 
     def status(self, text: str) -> None:
         """Says what the task is at; shown with the job's progress."""
-        self._note("status", str(text)[:TEXT_MAX])
+        self._note("status", _clean(text))
 
     def log(self, text: str) -> None:
         """Writes a line to the job's log: standard error."""
-        self._note("log", str(text)[:TEXT_MAX])
+        self._note("log", _clean(text))
 
     def open(self, path: bytes | None, at: Callable[[], int]) -> None:
         """The records that come are of this file (of the engine's use)."""
@@ -106,3 +110,8 @@ class Context:
     def counts(self) -> dict[str, int]:
         """The counters' values, by name (of the engine's use)."""
         return {name: self._counters[name].value for name in sorted(self._counters)}
+
+
+def _clean(text: object) -> str:
+    """Text that UTF-8 has a form for, not too long."""
+    return str(text)[:TEXT_MAX].encode("utf-8", "backslashreplace").decode()

@@ -38,7 +38,7 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except (MrcoreError, KeyboardInterrupt, Enough):
+    except (MrcoreError, KeyboardInterrupt, GeneratorExit, Enough):
         raise
     except YieldError as error:
         place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
@@ -54,9 +54,20 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
         text = "out of memory in the job's own code"
         raise _wrapped(error, text, where, "lower -j, or hold less at a time") from error
     except SystemExit as error:
-        raise _wrapped(error, f"the job's own code called exit({error.code!r})", where) from error
+        raise _wrapped(error, f"the job's own code called exit({shown_value(error.code)})", where) from error
     except BaseException as error:
+        if type(error).__module__.startswith("mrcore."):  # a signal's, on its way to the command
+            raise
         raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+
+
+def shown_value(value: object) -> str:
+    """A value's repr, as one line that is not too long, whatever its type makes of it."""
+    try:
+        text = repr(value[:TEXT_MAX] if isinstance(value, str | bytes) else value)
+    except Exception:
+        text = f"(a {type(value).__name__} without a repr)"
+    return shown(text[:TEXT_MAX])
 
 
 def _text(error: BaseException) -> str:

@@ -80,7 +80,8 @@ class _Worker:
         """The error for a worker whose socket closed."""
         code = os.waitstatus_to_exitcode(self.reap())
         if code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
+            known = -code in {number.value for number in signal.Signals}
+            how = f"killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
             hint = "the system may be out of memory: lower -j" if code == -signal.SIGKILL else "run again with -v"
         else:
             how, hint = f"exit status {code}", "see its message above"

@@ -33,6 +33,7 @@ from mrcore.wire.messages import (
 )
 
 _OUTPUT = re.compile(r"/(map|part)-[-\d]+\.attempt-\d+(\.merge-\d+)?$")
+USER_TRACEBACK_MAX = 64 << 10  # letters; its end says what was raised
 PROGRESS_BYTES = 32 << 20  # consumed input between two messages about it
 
 
@@ -64,6 +65,7 @@ def serve(peer: socket.socket) -> None:
             message = decode_message(payload)
             assert isinstance(message, RunTask)
             answer = _run(message.spec, env, peer.fileno())
+            sys.stdout.flush()  # what a user's function printed
             send(TaskProgressed(unreported))
             unreported = 0
             send(answer)
@@ -76,11 +78,20 @@ def _run(spec: bytes, env: TaskEnv, peer: int) -> TaskFinished | TaskFailed:
             _contain(task.code.ceiling, peer)
         return TaskFinished(msgspec.msgpack.encode(run_task(task, env)))
     except MrcoreError as error:
-        return TaskFailed(type(error).__name__, str(error), _traceback(), getattr(error, "user_traceback", ""))
+        user_traceback = _clean(getattr(error, "user_traceback", "")[-USER_TRACEBACK_MAX:])
+        return TaskFailed(type(error).__name__, _clean(str(error)), _clean(_traceback()), user_traceback)
+    except KeyboardInterrupt:  # nobody sends us one: a user's function raised it
+        return TaskFailed("UserCodeError", "KeyboardInterrupt: raised by the job's own code: see its traceback", "",
+                          _clean(_traceback()))  # fmt: skip
     except (BrokenPipeError, ConnectionResetError):
         raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden
-        return TaskFailed("", f"{type(error).__name__}: {error}", _traceback())
+        return TaskFailed("", _clean(f"{type(error).__name__}: {error}"), _clean(_traceback()))
+
+
+def _clean(text: str) -> str:
+    """Text as a message can hold it: UTF-8 has no lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _contain(ceiling: int, peer: int) -> None:

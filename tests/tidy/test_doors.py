@@ -130,7 +130,7 @@ def _is_set(node: ast.expr, names: set[str]) -> bool:
 
 def folders_of_tests_mirror_packages(tree: Tree) -> Iterator[Breach]:
     packages = {PurePosixPath(path).parts[1] for path in tree if path.startswith("mrcore/")}
-    more = {"tidy", "sanitize", "simulation", "fuzz", "e2e", "golden", "benchmarks"}
+    more = {"tidy", "sanitize", "simulation", "fuzz", "e2e", "golden", "benchmarks", "examples"}
     for path in tree:
         parts = PurePosixPath(path).parts
         if parts[0] == "tests" and len(parts) > 2 and parts[1] not in packages | more:
