@@ -48,6 +48,8 @@ def read_text(paths: Path | Iterable[Path], *, encoding: str | None = None) -> T
 class _Records:
     """What a user's own functions can do with the records of a text: its lines, or its words."""
 
+    __slots__ = ()
+
     def _python(self) -> PythonDataset:
         raise NotImplementedError
 

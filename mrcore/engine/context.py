@@ -107,9 +107,9 @@ class Context:
         self.input = RecordInput(at)
         self.input.file = None if path is None else os.fsdecode(path)
 
-    def counts(self) -> dict[str, int]:
-        """The counters' values, by name (of the engine's use)."""
-        return {name: self._counters[name].value for name in sorted(self._counters)}
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """The counters' names and values, by name (of the engine's use)."""
+        return tuple((name, self._counters[name].value) for name in sorted(self._counters))
 
 
 def _clean(text: object) -> str:

@@ -162,7 +162,7 @@ class TaskResult(msgspec.Struct, frozen=True):
     memory: int = 0  # bytes held at most, as far as they are counted
     splitters: tuple[bytes, ...] | None = None  # that a map task chose
     key_type: str = ""  # of the pairs that a Python map task made: letters; empty: there were none
-    counters: dict[str, int] = {}  # of a user's functions
+    counters: tuple[tuple[str, int], ...] = ()  # of a user's functions: name and value
     types: tuple[str | None, ...] = ()  # of the columns of a Python job's lines
 
 

@@ -42,6 +42,8 @@ def verified(shuffle: Shuffle, key: Any, values: Iterable[Any], ctx: Context) ->
         _check_aggregate(_Pairwise(aggregate.function), key, some)
     elif shuffle.combine is not None:
         _check_combine(shuffle, key, some, ctx)
+    if len(some) < VALUES_MAX:  # that was all
+        return iter(some)
     return itertools.chain(some, each)
 
 

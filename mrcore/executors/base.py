@@ -54,7 +54,7 @@ def error_of(name: str, text: str, traceback: str, user_traceback: str = "") -> 
         error = errors.MrcoreError(f"a task failed by a defect of mrcore: {text}: run again with -v and report it")
     if isinstance(error, errors.UserCodeError):
         error.user_traceback = user_traceback
-        error.add_note(user_traceback)
+        error.add_note(user_traceback or traceback)
     else:
         error.add_note(traceback)
     return error

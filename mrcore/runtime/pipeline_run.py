@@ -206,6 +206,8 @@ class _Run:
         known = all(source.size is not None for source in self.plan.inputs)
         wished = self.pipeline.partitions[index] if index < len(self.pipeline.partitions) else None
         partitions = parts_of(self._bytes, self.options, wished, files=files, known=known)
+        if last and not files and wished is None and program.shuffle is not None and program.shuffle.place is not None:
+            partitions = 1  # the whole is sorted by key, not by partition first
         self.limit, limit = None, self.limit  # of what the reduce tasks make, not these
         maps = [self._publish(result) for result in self._run(executor, self._map_specs(index, "pairs", partitions))]
         self._count(maps, "map")
@@ -287,7 +289,7 @@ class _Run:
             counts["merged_bytes"] = sum(result.merged_bytes for result in found)
             counts["merge_passes"] = max((result.passes for result in found), default=0)
         for result in found:
-            for name, value in result.counters.items():
+            for name, value in result.counters:
                 counts[name] = counts.get(name, 0) + value
         for name, value in counts.items():
             self.counters[name] = self.counters.get(name, 0) + value
