@@ -17,6 +17,7 @@ _HOMES = {
     "Inline": "mrcore.dataflow.executors",
     "Local": "mrcore.dataflow.executors",
     "JobResult": "mrcore.runtime.job",
+    "Context": "mrcore.engine.context",
     "MapReduce": "mrcore.dataflow.mapreduce",
     "run": "mrcore.dataflow.mapreduce",
     "from_items": "mrcore.dataflow.python_dataset",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mrcore.engine.aggregates import Min as Min
     from mrcore.engine.aggregates import Sum as Sum
     from mrcore.engine.aggregates import TopK as TopK
+    from mrcore.engine.context import Context as Context
     from mrcore.errors import AuthenticationError as AuthenticationError
     from mrcore.errors import BadRecordError as BadRecordError
     from mrcore.errors import BudgetError as BudgetError

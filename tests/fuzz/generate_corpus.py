@@ -180,7 +180,7 @@ def _broken_bytes(data: bytes) -> dict[str, tuple[RunFile | bytes, str]]:
 def _broken_numbers() -> dict[str, tuple[RunFile | bytes, str]]:
     stored = b"\3abc\2"
     return {
-        "kind-2": (RunFile((ONE,), kind=2), "unknown kind 2"),
+        "kind-3": (RunFile((ONE,), kind=3), "unknown kind 3"),
         "footer-beyond-all": (RunFile((ONE,), wrong={"footer": U64}), "points outside"),
         "footer-in-head": (RunFile((ONE,), wrong={"footer": 8}), "points outside"),
         "segments-beyond-all": (RunFile((ONE,), wrong={"segments": 1 << 61}), "points outside"),

@@ -107,7 +107,7 @@ LIES = {
     "more segments than there are": {"blocks": [ONE], "count": 2},
     "segments beyond all": {"blocks": [ONE], "count": 1 << 59},
     "segments whose size wraps": {"blocks": [ONE], "count": (1 << 61) + 1},
-    "a kind that there is not": {"blocks": [ONE], "kind": 2},
+    "a kind that there is not": {"blocks": [ONE], "kind": 3},
 }  # fmt: skip
 
 
