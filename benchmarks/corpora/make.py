@@ -249,6 +249,8 @@ CORPORA = (
     generated_file("zipf-4g", 4 * GIB, 1, "c133dadf3d52807e", "the same, 4 GiB"),
     generated_file("distinct-64m", 64 * MIB, 3, "cf32ebbad9f938a3", "random tokens, nearly all distinct, 64 MiB"),
     generated_file("distinct-512m", 512 * MIB, 3, "15af65c1757e4480", "the same, 512 MiB"),
+    generated_file("pairs-16m", 16 * MIB, 4, "42999d9f40ecf506", "1.1 million lines of a number TAB a fraction"),
+    generated_file("pairs-282m", 282 * MIB, 4, "2611643c235abfad", "the same, 20 million lines, 1 million keys"),
     linux_source("linux-1g", GIB, f"real text: the files of Debian's {linux.PACKAGE} as one, 1 GiB"),
     linux_tree("tree-25k", 25_000, f"25,000 C files of {linux.PACKAGE} in their folders, about 300 MB"),
     small_files(

@@ -1,4 +1,4 @@
-/* What both corpus generators share: a random number generator, a letter at a time, and buffered output.
+/* What the corpus generators share: a random number generator, a letter at a time, and buffered output.
  *
  * Only integer arithmetic, and nothing of the C library's own randomness: the same seed gives the same
  * bytes with every compiler and library on a 64-bit machine. The generators are run by make.py, which

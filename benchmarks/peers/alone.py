@@ -1,4 +1,5 @@
-"""Jobs about ourselves alone: scaling, start-up, memory under a budget, and a long stream from a pipe."""
+"""Jobs about ourselves alone: scaling, start-up, batches against native code, what Python itself allows, memory under a
+budget, and a long stream from a pipe."""
 
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 import subjects
 from bench import Bench, Corpus, print_header, print_row, spread
-from measure import HERE, Run, Subject, SubjectError, compile_c
+from measure import HERE, Run, Subject, SubjectError, compile_c, warm
 from race import compare, print_comparison_header
 
 STARTUP_RUNS = 20
@@ -36,8 +37,7 @@ def play_scaling(bench: Bench, corpus: Corpus) -> dict[str, Any]:
 def play_startup(bench: Bench, corpus: Corpus) -> dict[str, Any]:
     """Short runs in turn. Nothing is touched before them: their memory is a few megabytes."""
     mrcore, room = bench.options.mrcore, bench.laboratory
-    beside = Path(mrcore).with_name("python")
-    python = str(beside) if beside.exists() else sys.executable
+    python = python_of(mrcore)
     programs = {
         "python -c pass": [python, "-c", "pass"],
         "mrcore --help": [mrcore, "--help"],
@@ -52,6 +52,45 @@ def play_startup(bench: Bench, corpus: Corpus) -> dict[str, Any]:
     for name, values in milliseconds.items():
         print_row(name, spread(values), f"{medians[name] - medians['python -c pass']:.0f}")
     return {"milliseconds": milliseconds}
+
+
+def python_of(mrcore: str) -> str:
+    """The interpreter that stands beside the program, or else ours."""
+    beside = Path(mrcore).with_name("python")
+    return str(beside) if beside.exists() else sys.executable
+
+
+# Python functions: batches against native code, and what the interpreter itself allows.
+
+
+def play_batches(bench: Bench, corpus: Corpus) -> dict[str, Any]:
+    """How many words have each length; of the native answer, which counts words, that is made afterwards."""
+    mrcore = bench.options.mrcore
+    tasks = (subjects.PYTHON_LENGTHS, subjects.NATIVE_LENGTHS)
+    batches, native = (subjects.to_directory(task)(mrcore, corpus.path) for task in tasks)
+    print_comparison_header(bench)
+    found = compare(bench, batches, native, bench.options.idle)
+    speeds = {
+        subject.name: corpus.size_bytes / statistics.median(run["seconds"] for run in found["pairs"][side]) / 1e6
+        for subject, side in ((batches, "a"), (native, "b"))
+    }
+    print(f"\n{'; '.join(f'{name}: {speed:.0f} MB/s' for name, speed in speeds.items())}.")
+    return {"comparisons": [found], "megabytes_per_s": speeds}
+
+
+def play_ceiling(bench: Bench, corpus: Corpus) -> dict[str, Any]:
+    """One process, one core, no engine; what drain.py times, start-up is not in it."""
+    python = python_of(bench.options.mrcore)
+    warm(corpus.path)
+    done = subprocess.run([python, HERE / "drain.py", corpus.path], check=True, stdout=subprocess.PIPE, text=True)
+    print_header("one core, without an engine", "seconds", "MB/s", "ns a pair")
+    seconds = {}
+    for line in done.stdout.splitlines():
+        what, taken, pairs = line.split("\t")
+        seconds[what] = float(taken)
+        megabytes_per_s, ns = corpus.size_bytes / seconds[what] / 1e6, seconds[what] / int(pairs) * 1e9
+        print_row(what, f"{seconds[what]:.2f}", f"{megabytes_per_s:.1f}", f"{ns:.0f}")
+    return {"python": python, "seconds": seconds}
 
 
 # Memory: the peak of all processes together, against what the budget allows them.

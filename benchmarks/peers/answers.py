@@ -5,6 +5,7 @@ the counts. A compiled helper, sum_lines.c, reads the long ones. Only of a top l
 """
 
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,28 @@ def read_bigrams(sum_lines: Path, output: Path, _: Path) -> Answer:
 def read_index(sum_lines: Path, output: Path, source: Path) -> Answer:
     """``word TAB path,path,...``, absolute or from the folder on: what leads to the folder, and it, do not count."""
     return sum_up(("words", "postings"), [sum_lines, "index", source.name, *parts(output)])
+
+
+def read_groups(sum_lines: Path, output: Path, _: Path) -> Answer:
+    """``key TAB [number of values, ...]``; of the number the total is made."""
+    return sum_up(("keys", "values"), [sum_lines, "groups", *parts(output)])
+
+
+def read_lengths(sum_lines: Path, output: Path, _: Path) -> Answer:
+    """``length of a word TAB count``."""
+    return sum_up(("lengths", "tokens"), [sum_lines, "counts", *parts(output)])
+
+
+def read_counts_as_lengths(sum_lines: Path, output: Path, source: Path) -> Answer:
+    """``word TAB count``, of which the lengths of words are made: an answer like that of ``read_lengths``."""
+    tokens: Counter[int] = Counter()
+    for part in parts(output):
+        for line in part.read_bytes().splitlines():
+            word, _, count = line.rpartition(b"\t")
+            tokens[len(word)] += int(count)
+    made = sum_lines.with_name("lengths")
+    made.write_text("".join(f"{length}\t{count}\n" for length, count in tokens.items()))
+    return read_lengths(sum_lines, made, source)
 
 
 def read_number(_: Path, output: Path, __: Path) -> Answer:

@@ -35,7 +35,7 @@ def main() -> int:
     options = parse_options()
     if options.list:
         for name, job in JOBS.items():
-            print(f"{name:18} {job.about}")
+            print(f"{name:20} {job.about}")
         return 0
     here = machine.describe()
     touch_mib = min(int(options.touch * 1024), int(here.memory_available_bytes * AVAILABLE_SHARE) >> 20)

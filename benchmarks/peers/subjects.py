@@ -23,6 +23,10 @@ class Task:
     def argument(self, source: Path) -> str:
         return source.name if self.is_named_from_parent else str(source)
 
+    def words(self) -> str:
+        """The verb as a table shows it: of a file only its name."""
+        return " ".join(Path(word).name for word in self.verb)
+
     def folder(self, source: Path) -> Path | None:
         return source.parent if self.is_named_from_parent else None
 
@@ -32,6 +36,18 @@ DISTINCT = Task("distinct", ("distinct",), answers.read_number)
 TOP = Task("top", ("top", "100"), answers.read_top)
 BIGRAMS = Task("bigrams", ("ngrams", "-n", "2"), answers.read_bigrams)
 INDEX = Task("index", ("index",), answers.read_index, is_named_from_parent=True)
+
+
+def python_task(name: str, file: str, read: answers.Reader, is_named_from_parent: bool = False) -> Task:
+    """A job whose functions are Python: ``mrcore run FILE``."""
+    return Task(name, ("run", str(HERE / file)), read, is_named_from_parent)
+
+
+PYTHON_WORD_COUNT = python_task("wordcount", "python_wordcount.py", answers.read_counts)
+PYTHON_INDEX = python_task("index", "python_index.py", answers.read_index, is_named_from_parent=True)
+PYTHON_GROUPS = python_task("groupby", "python_groupby.py", answers.read_groups)
+PYTHON_LENGTHS = python_task("lengths", "python_batches.py", answers.read_lengths)
+NATIVE_LENGTHS = Task("lengths", ("wordcount",), answers.read_counts_as_lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +115,28 @@ PEERS = (
             INDEX: ("names", "numbers", "in-order-in-memory"),
         },
     ),
-    Peer("multiprocessing", "peer_multiprocessing.py", {WORD_COUNT: ("chunks", "lines")}),
+    Peer(
+        "multiprocessing",
+        "peer_multiprocessing.py",
+        {
+            WORD_COUNT: ("chunks", "lines"),
+            PYTHON_WORD_COUNT: ("chunks", "lines"),
+            PYTHON_INDEX: ("lists", "joined"),
+        },
+    ),
     Peer("gnu", "peer_gnu.sh", {WORD_COUNT: ("sort", "awk")}),
+    Peer(
+        "records",
+        "peer_records.py",
+        {
+            PYTHON_WORD_COUNT: ("get", "defaultdict", "counter"),
+            PYTHON_INDEX: ("in-parent", "partitioned", "joined"),
+            PYTHON_GROUPS: ("lists", "arrays"),
+        },
+    ),
+    Peer("dask", "peer_dask.py", {PYTHON_WORD_COUNT: ("foldby", "frequencies", "split-frequencies")}),
+    Peer("pyspark", "peer_pyspark.py", {PYTHON_WORD_COUNT: ("coarse", "fine"), PYTHON_GROUPS: ("coarse", "fine")}),
+    Peer("mrjob", "peer_mrjob.py", {PYTHON_WORD_COUNT: ("json", "text")}),
 )
 
 Ours = Callable[[str, Path], Subject]  # the program and the input
@@ -110,10 +146,10 @@ def to_directory(task: Task, workers: int = 2, *options: str, is_watched: bool =
     """Part files: sorted, checksummed and fsynced as ever."""
 
     def subject(mrcore: str, source: Path) -> Subject:
-        words = [mrcore, *task.verb, "-j", str(workers), *options]
+        settings = ["-j", str(workers), *options]
         return Subject(
-            " ".join(["mrcore", *words[1:], "-o DIR"]),
-            lambda output: [*words, "-o", str(output), task.argument(source)],
+            " ".join(["mrcore", task.words(), *settings, "-o DIR"]),
+            lambda output: [mrcore, *task.verb, task.argument(source), "-o", str(output), *settings],
             source,
             task.read,
             folder=task.folder(source),

@@ -1,4 +1,5 @@
 /* sum_lines counts FILE...          lines of `key TAB number`
+ * sum_lines groups FILE...          lines of `key TAB [number, ...]`, of which the first number counts
  * sum_lines index FOLDER FILE...    lines of `word TAB path,path,...`
  *
  * Reads an answer in whatever order its lines are and prints three numbers: how many lines there are, the sum of
@@ -17,8 +18,9 @@
 #include <unistd.h>
 
 typedef struct {
-    const char *folder; /* with a slash at its end; NULL: lines are counts */
+    const char *folder; /* with a slash at its end; NULL: lines are counts or groups */
     size_t folder_size;
+    int are_groups;
     char *line; /* with shortened paths */
     size_t line_size_max;
     uint64_t lines, hash_sum, total;
@@ -41,6 +43,18 @@ static uint64_t count_of(const char *line, size_t size, const char *name)
     uint64_t count = 0;
     for (size_t i = start; i < size; i++)
         count = count * 10 + (uint64_t)(line[i] - '0');
+    return count;
+}
+
+/* The number behind TAB and a bracket. */
+static uint64_t group_of(const char *line, size_t size, const char *name)
+{
+    const char *end = line + size, *at = memmem(line, size, "\t[", 2);
+    if (!at || at + 2 == end || at[2] < '0' || at[2] > '9')
+        fail("a line holds no TAB, bracket and decimal number behind them", name);
+    uint64_t count = 0;
+    for (at += 2; at < end && *at >= '0' && *at <= '9'; at++)
+        count = count * 10 + (uint64_t)(*at - '0');
     return count;
 }
 
@@ -86,7 +100,7 @@ static void add_line(sums *s, const char *line, size_t size, const char *name)
         size = shorten_paths(s, line, size, name);
         line = s->line;
     } else {
-        s->total += count_of(line, size, name);
+        s->total += s->are_groups ? group_of(line, size, name) : count_of(line, size, name);
     }
     s->hash_sum += mr_hash_xxh3((const uint8_t *)line, size, 0);
     s->lines++;
@@ -118,11 +132,12 @@ static void add_file(sums *s, const char *name)
 int main(int argc, char **argv)
 {
     int is_index = argc > 2 && !strcmp(argv[1], "index"), first = is_index ? 3 : 2;
-    if (argc < 2 || (!is_index && strcmp(argv[1], "counts"))) {
-        fprintf(stderr, "usage: sum_lines counts FILE... | sum_lines index FOLDER FILE...\n");
+    int are_groups = argc > 1 && !strcmp(argv[1], "groups");
+    if (argc < 2 || (!is_index && !are_groups && strcmp(argv[1], "counts"))) {
+        fprintf(stderr, "usage: sum_lines counts FILE... | sum_lines groups FILE... | sum_lines index FOLDER FILE...\n");
         return 2;
     }
-    sums s = {0};
+    sums s = {.are_groups = are_groups};
     if (is_index) {
         s.folder_size = strlen(argv[2]) + 1;
         char *folder = malloc(s.folder_size + 1);

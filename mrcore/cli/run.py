@@ -9,15 +9,17 @@ import sys
 
 from mrcore.cli.options import add_common, add_verb, check_streams, options_of, progress_of, sink_of
 from mrcore.cli.output import check_open, write_note, write_out
-from mrcore.errors import InputError, UsageError, UserCodeError, shown
+from mrcore.errors import InputError, UsageError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
     from mrcore.cli.progress import ProgressLine
     from mrcore.runtime.job import Observer
-    from mrcore.runtime.pipeline import Pipeline
+    from mrcore.runtime.pipeline import Pipeline, PipelinePlan
     from mrcore.runtime.pipeline_run import PipelineResult
 
 _EXAMPLES = """\
@@ -97,8 +99,9 @@ def load_job(arguments: argparse.Namespace) -> Pipeline:
     with user_code(lambda: f"while {shown(path)} was loaded"):
         module = _load(path, arguments.job_arguments)
     found = _find(module, name, path)
+    name = getattr(found, "__name__", name)
     inputs = tuple(arguments.paths)
-    with user_code(lambda: f"while {found.__name__} of {shown(path)} was made"):
+    with user_code(lambda: f"while {name} of {shown(path)} was made"):
         try:
             if isinstance(found, type):
                 job = found(*arguments.job_arguments)
@@ -106,13 +109,13 @@ def load_job(arguments: argparse.Namespace) -> Pipeline:
             made = found(list(inputs), *arguments.job_arguments)
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call itself
-                raise UsageError(f"{found.__name__} does not take these arguments: {error}: see behind --") from error
+                raise UsageError(f"{name} does not take these arguments: {error}: see behind --") from error
             raise
     if isinstance(made, MapReduce):
         return pipeline_of(made, inputs, verify=arguments.verify)
     if not isinstance(made, PythonDataset):
-        raise UsageError(f"{found.__name__} returned {type(made).__name__}: return a dataset, not yet run, of functions")
-    return (made.verify() if arguments.verify else made).pipeline(found.__name__)
+        raise UsageError(f"{name} returned {type(made).__name__}: return a dataset not yet run")
+    return (made.verify() if arguments.verify else made).pipeline(name)
 
 
 def _load(path: str, arguments: list[str]) -> ModuleType:
@@ -121,7 +124,7 @@ def _load(path: str, arguments: list[str]) -> ModuleType:
     import cloudpickle
 
     stem = os.path.splitext(os.path.basename(path))[0]
-    name = stem if stem.isidentifier() and stem not in sys.modules else f"job_{abs(hash(path))}"
+    name = stem if stem.isidentifier() and stem not in sys.modules else f"job_file_{len(sys.modules)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"not a Python file: {shown(path)}: name one that ends in .py")
@@ -134,14 +137,15 @@ def _load(path: str, arguments: list[str]) -> ModuleType:
     return module
 
 
-def _find(module: ModuleType, name: str, path: str) -> type | object:
+def _find(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
     from mrcore.dataflow.mapreduce import MapReduce
 
     if name:
         found = getattr(module, name, None)
         if not callable(found):
             raise UsageError(f"no class or function is called {name}: {shown(path)}: name one of its own")
-        return found
+        named: Callable[..., Any] = found
+        return named
     jobs = [
         value
         for value in vars(module).values()
@@ -166,7 +170,7 @@ def _observer(progress: ProgressLine | None) -> Observer:
     return Notes() if progress is None else progress
 
 
-def _show_plan(pipeline: Pipeline, plan: object) -> str:
+def _show_plan(pipeline: Pipeline, plan: PipelinePlan) -> str:
     from mrcore.dataflow.explain import explain_pipeline
 
     return explain_pipeline(pipeline, plan)

@@ -138,9 +138,7 @@ class KeyDataset(_KeyFields, _Records):
         """
         if self.keys.ngrams:
             raise UsageError("n-grams of n-grams: call ngrams() once, on words")
-        keys = msgspec.structs.replace(
-            self.keys, n_min=n, n_max=n if n_max is None else n_max, cross_lines=cross_lines
-        )
+        keys = msgspec.structs.replace(self.keys, n_min=n, n_max=n if n_max is None else n_max, cross_lines=cross_lines)
         return self._replace(keys=keys)
 
     def count(self, *, min_count: int = 1) -> CountDataset:  # type: ignore[override]  # of tuple: nobody counts in this

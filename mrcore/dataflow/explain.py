@@ -95,4 +95,5 @@ def _show_shuffle(program: Program) -> str:
     after = [kind for kind, _ in program.after]
     if shuffle.reduce is not None:
         after.insert(0, "reduce")
-    return f" | shuffle by {'partition and key' if shuffle.place else 'key hash'}, {how} | {', '.join(after) or 'as it is'}"
+    by = "partition and key" if shuffle.place else "key hash"
+    return f" | shuffle by {by}, {how} | {', '.join(after) or 'as it is'}"

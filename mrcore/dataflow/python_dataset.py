@@ -70,9 +70,9 @@ class PythonDataset(NamedTuple):
         from mrcore.engine.keys import is_plain
 
         if not isinstance(self.source, TextSource) or self.stages != (Program(encoding=self.stages[0].encoding),):
-            raise UsageError("map_batches behind another step, or not on text: call it on read_text() or on its words()")
+            raise UsageError("map_batches behind another step, or not on text: call it on read_text() or its words()")
         if not is_plain(self.source.keys) or self.source.keys.lower:
-            raise UsageError("map_batches on words that are changed: choose tokenizer whitespace or ascii, without lower")
+            raise UsageError("map_batches on changed words: choose tokenizer whitespace or ascii, without lower")
         return self._replace(stages=(self.stages[0]._replace(batches=function),))
 
     def reduce_by_key(self, aggregate: Aggregation | Callable[[Any, Any], Any]) -> PythonDataset:
@@ -81,10 +81,10 @@ class PythonDataset(NamedTuple):
         Args:
             aggregate: such as ``mr.Sum()``, or an associative function of two values.
         """
-        if not hasattr(aggregate, "fold") and callable(aggregate):
-            aggregate = Reduce(aggregate)
-        check_aggregate(aggregate)
-        return self._shuffle(Shuffle(aggregate), None)
+        is_function = callable(aggregate) and not hasattr(aggregate, "fold")
+        made: Any = Reduce(aggregate) if is_function else aggregate  # type: ignore[arg-type]  # told apart just before
+        check_aggregate(made)
+        return self._shuffle(Shuffle(made), None)
 
     def group_by_key(self) -> PythonDataset:
         """Pairs of each key and its values, sorted by key.
@@ -168,7 +168,7 @@ class PythonDataset(NamedTuple):
         return Pipeline(self.source, self.stages, name, self.partitions)
 
     def explain(self, executor: Executor | None = None) -> str:
-        """The plan of :meth:`collect` as text: inputs, tasks, stages, workers, budgets. Looks at names and sizes only."""
+        """The plan of :meth:`collect` as text: inputs, stages, workers, budgets. Looks at names and sizes only."""
         pipeline = self.pipeline()
         return explain_pipeline(pipeline, plan_pipeline(pipeline, options_of(executor)))
 
@@ -177,7 +177,10 @@ class PythonDataset(NamedTuple):
             raise UsageError(f"{kind}() of what is no function: {function!r}")
         last = self.stages[-1]
         step = ((kind, function),)
-        last = last._replace(steps=last.steps + step) if last.shuffle is None else last._replace(after=last.after + step)
+        if last.shuffle is None:
+            last = last._replace(steps=last.steps + step)
+        else:
+            last = last._replace(after=last.after + step)
         return self._replace(stages=(*self.stages[:-1], last))
 
     def _shuffle(self, shuffle: Shuffle, partitions: int | None) -> PythonDataset:

@@ -40,7 +40,7 @@ class BatchFeed:
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
         """Gives on the records of ``data[start:stop]`` that end inside it; the offset from which on to feed again."""
         at = start
-        view = np.frombuffer(data, np.uint8)
+        view = np.frombuffer(memoryview(data), np.uint8)
         view.flags.writeable = False
         while at < stop:
             count, after = fill_spans(data, at, stop, final, self._tokenizer, self._offsets)

@@ -13,6 +13,8 @@ from mrcore.engine.combiner import BUFFER_BYTES, DIRECT_RATIO, TABLE_BYTES
 from mrcore.engine.pickling import dumps, loads
 from mrcore.engine.user_code import user_code
 from mrcore.engine.verification import verified
+from mrcore.errors import UserCodeError
+from mrcore.kernels.chain import YieldError
 from mrcore.kernels.codec import TAG_INT, KeyCodec, ValueCodec, decode_key
 from mrcore.kernels.drain import PREFIX_BYTES, Drain
 from mrcore.kernels.fold import Folder, fold_blocks
@@ -23,10 +25,13 @@ from mrcore.storage.runfile import BLOCK_SIZE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeAlias
 
     from mrcore.engine.context import Context
     from mrcore.engine.program import Program
     from mrcore.storage.runfile import RunWriter
+
+    Fold: TypeAlias = Folder | Callable[[bytes, Iterable[Any]], Iterable[Any]]
 
 SAMPLE_PAIRS = 20_000  # of the first task, by whose keys the ranges of the sort are chosen
 RECORD_BYTES = 24  # of a pair in the buffer, about
@@ -152,17 +157,26 @@ class Collector:
         buffer = self.store.buffer
         self.memory_peak = max(self.memory_peak, self.store.memory_bytes)
         fold = self._fold()
-        while buffer.begin_run():
-            for p in range(buffer.partitions):
-                self.records = 0
-                if fold is None:
-                    self.run.segment(p, buffer.blocks(p, BLOCK_SIZE), lambda: buffer.records)
-                else:
-                    blocks = fold_blocks(buffer.blocks(p, BLOCK_SIZE), BLOCK_SIZE, fold, self.values, self)
-                    self.run.segment(p, blocks, lambda: self.records)
+        try:
+            while buffer.begin_run():
+                for p in range(buffer.partitions):
+                    self._write_segment(p, fold)
+        except YieldError as error:  # long after its record was read
+            if error.key is None:
+                raise
+            raise UserCodeError(f"{error}: key {self._key(error.key)!r}, map task {self.ctx.task}") from None
         buffer.clear()
 
-    def _fold(self) -> Folder | Callable[[bytes, Iterable[Any]], Iterable[Any]] | None:
+    def _write_segment(self, partition: int, fold: Fold | None) -> None:
+        buffer = self.store.buffer
+        self.records = 0
+        if fold is None:
+            self.run.segment(partition, buffer.blocks(partition, BLOCK_SIZE), lambda: buffer.records)
+        else:
+            blocks = fold_blocks(buffer.blocks(partition, BLOCK_SIZE), BLOCK_SIZE, fold, self.values, self)
+            self.run.segment(partition, blocks, lambda: self.records)
+
+    def _fold(self) -> Fold | None:
         """What a group is folded by before it is written."""
         aggregate = self.shuffle.aggregate
         if aggregate is None:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 TEXT_MAX = 4096  # letters of a log line or a status
 
 
+RESERVED = frozenset(
+    {
+        "bytes_in", "bytes_out", "map_pairs", "map_tasks", "merge_passes", "merged_bytes", "records_in", "records_out",
+        "reduce_tasks", "spills",
+    }
+)  # fmt: skip
+"""Names of mrcore's own counters, beside which the functions' stand in a result."""
+
+
 class Counter:
     """A number that the tasks of a job add up; exact: each task counts once."""
 
@@ -70,12 +79,14 @@ class Context:
         """The counter of this name, made when it is first asked for.
 
         Raises:
-            UsageError: the name is empty or no str.
+            UsageError: the name is empty or no str, or that of a counter of mrcore's own.
         """
         found = self._counters.get(name)
         if found is None:
             if type(name) is not str or not name:
                 raise UsageError(f"a counter's name is a str that is not empty: {name!r}")
+            if name in RESERVED:
+                raise UsageError(f"mrcore has a counter of this name: {name}: choose another one")
             found = self._counters[name] = Counter()
         return found
 

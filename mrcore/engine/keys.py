@@ -184,7 +184,5 @@ def _stages(keys: Keys) -> list[Expander]:
         stages.append(RegexExpander(keys.tokenizer.removeprefix(REGEX), keys.lower, marked))
     if keys.ngrams:
         tokenizer, lower, newlines = ("lines", False, 2) if stages else (keys.tokenizer, keys.lower, 1)
-        stages.append(
-            NgramExpander(tokenizer, keys.n_min, keys.n_max, lower, 0 if keys.cross_lines else newlines)
-        )
+        stages.append(NgramExpander(tokenizer, keys.n_min, keys.n_max, lower, 0 if keys.cross_lines else newlines))
     return stages

@@ -38,7 +38,7 @@ def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
     memory = spec.memory if is_plain(spec.keys) else spec.memory - EXPANDED_BYTES
     scheme = Scheme(*table_keys(spec.keys), partitions, spec.splitters, memory, spec.choose)
     postings = spec.make == "postings"
-    sink = env.take(Indexer if postings else Combiner, scheme)
+    sink: Indexer | Combiner = env.take(Indexer, scheme) if postings else env.take(Combiner, scheme)
     feed = KeyFeed(spec.keys, sink)
     kind = "posting" if postings else "sum"
     with RunWriter(spec.output, partitions, kind=kind, sync=spec.sync, disk=env.disk(spec.disk)) as run:
@@ -164,8 +164,8 @@ def _feed_stream(
 
 
 def _too_long(path: bytes, error: TokenTooLong, feed: KeyFeed) -> BudgetError:
+    memory, fits = feed.sink.memory, feed.sink.memory // feed.sink.key_share
     return BudgetError(
-        f"a {feed.unit} of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {feed.sink.memory:,} "
-        f"bytes of memory, and only a {feed.unit} of up to {feed.sink.memory // feed.sink.key_share:,} surely fits: "
-        "raise --memory, or lower -j"
+        f"a {feed.unit} of {error.size:,} bytes or more: {shown(path)}, byte {error.at}: a task has {memory:,} bytes "
+        f"of memory, and only a {feed.unit} of up to {fits:,} surely fits: raise --memory, or lower -j"
     )

@@ -113,7 +113,7 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield from ((f".{name}", getattr(value, name)) for name in value._fields)
     elif isinstance(value, list | tuple | set | frozenset):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
-    function = getattr(value, "__func__", value)
+    function: Any = getattr(value, "__func__", value)
     if hasattr(value, "__self__") and function is not value:
         yield "", value.__self__
     code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 from mrcore.engine.collector import Collector, PairStore, scheme_of
@@ -78,14 +79,12 @@ def run_python_map(spec: PythonMapSpec, env: TaskEnv) -> TaskResult:
     keyed = spec.emit != "lines"
     with PythonOutput(
         spec.output, columns=program.columns if not keyed else 0, keyed=keyed, sync=spec.sync,
-        disk=env.disk(spec.disk) if spec.part_disk else None, limit=spec.limit,
+        disk=env.disk(spec.disk) if spec.part_disk else None, limit=spec.limit, types=spec.types,
     ) as output:  # fmt: skip
         taker = output.taker
         bytes_in, records_in = 0, 0
-        try:
+        with contextlib.suppress(Enough):
             bytes_in, records_in = _run_source(task, taker)
-        except Enough:
-            pass
         output.finish()
     return TaskResult(
         spec.task, spec.output, bytes_in, output.size, records_in, taker.records, output.check,

@@ -28,20 +28,23 @@ class PythonOutput:
     Args:
         columns: of lines; 0: elements.
         keyed: a run file with one partition, whose records are ``taker``'s keyed ones.
+        types: of the columns, where the first values are not to decide.
         limit: after so many elements :class:`Enough` is raised.
     """
 
     def __init__(
-        self, path: bytes, *, columns: int, keyed: bool, sync: bool, disk: DiskBudget | None, limit: int | None = None
-    ) -> None:
+        self, path: bytes, *, columns: int, keyed: bool, sync: bool, disk: DiskBudget | None, limit: int | None = None,
+        types: tuple[str | None, ...] = (),
+    ) -> None:  # fmt: skip
         self._keyed = keyed
         self._file: PartWriter | RunWriter = (
             RunWriter(path, 1, kind="values", sync=sync, disk=disk) if keyed else PartWriter(path, sync=sync, disk=disk)
         )
         write = self._file.block if isinstance(self._file, RunWriter) else self._file.write
         self.taker = Output(
-            write, ValueCodec(dumps, loads), columns=columns, keyed=keyed, literal=literal, limit=limit, enough=Enough
-        )
+            write, ValueCodec(dumps, loads), columns=columns, keyed=keyed, literal=literal, limit=limit, enough=Enough,
+            types=types,
+        )  # fmt: skip
 
     def finish(self) -> None:
         """Writes what is left; nothing more is taken."""
@@ -82,11 +85,13 @@ def _is_literal(value: Any, depth: int = 0) -> bool:
     if kind is float:
         return bool(value - value == 0)  # not an infinity, not NaN
     if kind is int:
-        return value.bit_length() < DIGITS_MAX * 3
+        return bool(value.bit_length() < DIGITS_MAX * 3)
     if kind in _PLAIN:
         return True
     if depth > 20:
         return False
     if kind is dict:
         return all(_is_literal(k, depth + 1) and _is_literal(v, depth + 1) for k, v in value.items())
-    return kind in (tuple, list) and all(_is_literal(part, depth + 1) for part in value)
+    if kind not in (tuple, list):
+        return False
+    return all(_is_literal(part, depth + 1) for part in value)

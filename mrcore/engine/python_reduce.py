@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mrcore import resources
-from mrcore.engine.collector import PREFIX_BYTES
 from mrcore.engine.context import Context
 from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.engine.pickling import dumps, loads
@@ -14,6 +13,7 @@ from mrcore.engine.spec import TaskResult
 from mrcore.engine.user_code import user_code
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import KeyCodec, ValueCodec
+from mrcore.kernels.drain import PREFIX_BYTES
 from mrcore.kernels.fold import Folder
 from mrcore.kernels.reduce import Reducer
 
@@ -40,7 +40,7 @@ def run_python_reduce(spec: PythonReduceSpec, env: TaskEnv) -> TaskResult:
         Merging(runs, limits, spec.output, kind="values", disk=env.disk(spec.disk)) as merging,
         PythonOutput(
             spec.output, columns=0 if spec.emit == "elements" else program.columns, keyed=keyed, sync=spec.sync,
-            disk=env.disk(spec.disk) if spec.part_disk else None,
+            disk=env.disk(spec.disk) if spec.part_disk else None, types=spec.types,
         ) as output,
     ):  # fmt: skip
         merge = merging.final("records", None)

@@ -116,6 +116,7 @@ class PythonMapSpec(msgspec.Struct, frozen=True, tag="python-map"):
     partitions: int = 1
     emit: str = "pairs"
     limit: int | None = None  # elements that are enough
+    types: tuple[str | None, ...] = ()  # of the columns of lines; empty: the first values decide
     disk: Disk | None = None
     part_disk: bool = False  # the output is intermediate
     sync: bool = True
@@ -138,6 +139,7 @@ class PythonReduceSpec(msgspec.Struct, frozen=True, tag="python-reduce"):
     disk: Disk | None = None
     part_disk: bool = False
     sync: bool = True
+    types: tuple[str | None, ...] = ()  # of the columns of lines; empty: the first values decide
 
 
 TaskSpec = MapSpec | ReduceSpec | PythonMapSpec | PythonReduceSpec
@@ -171,4 +173,5 @@ def encode_spec(spec: TaskSpec) -> bytes:
 
 def decode_spec(data: bytes) -> TaskSpec:
     """The spec of :func:`encode_spec`'s bytes."""
-    return msgspec.msgpack.decode(data, type=TaskSpec)
+    spec: TaskSpec = msgspec.msgpack.decode(data, type=TaskSpec)
+    return spec

@@ -44,8 +44,8 @@ class TaskEnv:
     def take(self, kind: Callable[[S], K], scheme: S) -> K:
         """An empty combiner or the like, its memory used before if possible. Give it back only when it is sound."""
         kept, self._kept = self._kept, None
-        if isinstance(kept, kind) and kept.scheme == scheme:  # type: ignore[arg-type]  # it is a class
-            return kept  # type: ignore[return-value]
+        if kept is not None and type(kept) is kind and kept.scheme == scheme:
+            return kept  # type: ignore[return-value]  # it is a K: `kind` is its class
         del kept  # before another one takes as much
         return kind(scheme)
 

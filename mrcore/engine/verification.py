@@ -35,11 +35,11 @@ def verified(shuffle: Shuffle, key: Any, values: Iterable[Any], ctx: Context) ->
     """
     each = iter(values)
     some = list(itertools.islice(each, VALUES_MAX))
-    if isinstance(shuffle.aggregate, Aggregate):
-        _check_aggregate(shuffle.aggregate, key, some)
-    elif isinstance(shuffle.aggregate, Reduce) and some:
-        function = shuffle.aggregate.function
-        _check_aggregate(_Pairwise(function), key, some)
+    aggregate: object = shuffle.aggregate
+    if isinstance(aggregate, Aggregate):
+        _check_aggregate(aggregate, key, some)
+    elif isinstance(aggregate, Reduce):
+        _check_aggregate(_Pairwise(aggregate.function), key, some)
     elif shuffle.combine is not None:
         _check_combine(shuffle, key, some, ctx)
     return itertools.chain(some, each)

@@ -5,6 +5,7 @@ STEPS: tuple[str, ...]
 
 class YieldError(TypeError):
     place: tuple[str, int, str] | None
+    key: bytes | None
 
 class Taker: ...
 

@@ -20,9 +20,12 @@ cdef enum:
 
 
 class YieldError(TypeError):
-    """A user's function made what cannot be taken. ``place``: file, line and name of the generator, if it was one."""
+    """A user's function made what cannot be taken.
 
-    place = None
+    ``place``: file, line and name of the generator, if it was one; ``key``: of the group that it was found in, as bytes.
+    """
+
+    place = key = None
 
 
 cdef class Taker:

@@ -37,17 +37,7 @@ from mrcore.kernels.memory cimport Scratch
 from mrcore.kernels.key_types import KeyTypeError, kinds_of, show_kinds
 
 cdef enum:
-    NONE = 0
-    FALSE = 1
-    TRUE = 2
-    INT = 3
-    FLOAT = 4
-    STR = 5
-    BYTES = 6
-    TUPLE = 7
-    LARGE_INT = 8
-    PICKLE = 9
-    STATE = 10
+    NONE, FALSE, TRUE, INT, FLOAT, STR, BYTES, TUPLE, LARGE_INT, PICKLE, STATE  # tags, from 0
     DEPTH_MAX = 100  # tuples inside tuples
 
 TAG_INT, TAG_FLOAT = INT, FLOAT

@@ -285,6 +285,9 @@ def fold_blocks(blocks, size_t block_bytes, fold, ValueCodec codec not None, cou
         block_bytes: about so many are in a block, a view that the next one overwrites.
         fold: a :class:`Folder`, or a function of ``(key bytes, values)`` that gives states.
         counter: ``counter.records`` is raised by one for each record written.
+
+    Raises:
+        YieldError: a value that cannot be folded so; its ``key`` is that of the group, as bytes.
     """
     cdef Groups groups = Groups(blocks)
     cdef Scratch out = Scratch(), states = Scratch()
@@ -292,7 +295,11 @@ def fold_blocks(blocks, size_t block_bytes, fold, ValueCodec codec not None, cou
     while groups.next_group():
         states.used = 0
         if folder is not None:
-            folder.put_states(groups, states)
+            try:
+                folder.put_states(groups, states)
+            except YieldError as error:
+                error.key = (<const char *>groups.key.bytes)[:groups.key.used]
+                raise
         else:
             key = PyBytes_FromStringAndSize(<const char *>groups.key.bytes, groups.key.used)
             for state in fold(key, values_of(groups, codec)):

@@ -23,6 +23,7 @@ class Output(Taker):
         literal: Callable[[Any, bool], bytes] | None = None,
         limit: int | None = None,
         enough: type[BaseException] | BaseException | None = None,
+        types: tuple[str | None, ...] = (),
     ) -> None: ...
     def finish(self) -> None: ...
 

@@ -43,15 +43,16 @@ cdef class Output(Taker):
         columns: 2: lines of pairs; 1: lines of one column; 0: encoded elements.
         keyed: see above; :meth:`begin` says the key.
         literal: ``literal(value, marked)`` is a value's text, with the mark it needs.
+        types: of the columns, where the first values are not to decide.
         limit, enough: raise ``enough`` instead of taking more than so many elements.
     """
 
     def __init__(self, write, ValueCodec codec=None, *, int columns=2, bint keyed=False, literal=None,
-                 limit=None, enough=None):
+                 limit=None, enough=None, types=()):
         self.write, self.codec, self.literal = write, codec, literal
         self.text, self.keyed, self.columns = columns > 0, keyed, columns
         self.limit, self.enough = -1 if limit is None else limit, enough
-        self.kinds = [None] * columns
+        self.kinds = list(types) if types else [None] * columns
         self.key, self.payload, self.block = Scratch(), Scratch(), Scratch()
 
     @property

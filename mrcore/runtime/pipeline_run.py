@@ -13,26 +13,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mrcore.engine.merging import Limits, Merging, find_runs
-from mrcore.engine.pickling import dumps, loads
+from mrcore.engine.pickling import dumps
 from mrcore.engine.program import write_program
 from mrcore.engine.spec import Disk, Elements, PythonMapSpec, PythonReduceSpec, TaskResult
 from mrcore.errors import UserCodeError
 from mrcore.formats.typed_text import read_typed
 from mrcore.kernels.codec import encode_values, show_kinds
 from mrcore.kernels.merge import encode_bytes_record
-from mrcore.kernels.output import elements_of, lines_of
 from mrcore.runtime.job import Clock, Observer, executor_for
 from mrcore.runtime.pipeline import ITEM_TASKS, ItemsSource, Pipeline, PipelinePlan, TextSource, parts_of, plan_pipeline
+from mrcore.runtime.pipeline_output import PipelineOutput
 from mrcore.storage.budget import DiskBudget
 from mrcore.storage.files import publish
-from mrcore.storage.partfile import PartWriter
-from mrcore.storage.runfile import BLOCK_SIZE, RunReader, RunWriter
+from mrcore.storage.runfile import BLOCK_SIZE, RunWriter
 from mrcore.storage.workdir import default_tmp, temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mrcore.engine.program import Program
     from mrcore.engine.spec import Code
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
     from mrcore.runtime.plan import Options
     from mrcore.runtime.sinks import Sink
     from mrcore.storage.workdir import WorkDir
-
-PIECE_BYTES = 64 << 20  # of merged lines that are handed to the sink at once
-OPEN_RUNS = 256  # files that the last merge opens
 
 
 class PipelineResult(NamedTuple):
@@ -92,12 +87,12 @@ def run_pipeline(
         executor = stack.enter_context(executor_for(plan.workers, run.tasks_most()))
         clock.lap("plan")
         run.stages(executor)
-        outputs = () if sink is None else sink.commit(pipeline.describe() | {"reducers": len(run.types)})
+        outputs = () if sink is None else sink.commit(pipeline.describe() | {"reducers": len(run.output.types)})
         used = {"memory_peak": run.memory_peak, "tmp_peak": disk.peak}
     clock.lap("commit")
     names = tuple(os.fsdecode(path) for path in outputs)
-    types = tuple(run.types) if len(run.types) == len(names) else (tuple(run.columns),) * len(names)
-    return PipelineResult(names, run.counters, clock.seconds(), plan, types, used, run.elements)
+    types = (tuple(run.output.columns),) * len(names) if run.output.ordered else tuple(run.output.types)
+    return PipelineResult(names, run.counted(), clock.seconds(), plan, types, used, run.output.elements)
 
 
 class _Run:
@@ -110,13 +105,11 @@ class _Run:
         self.pipeline, self.options, self.plan, self.work, self.sink = pipeline, options, plan, work, sink
         self.observer, self.clock, self.limit = observer, clock, limit
         self._budget, self._disk = disk, Disk(disk.path, plan.tmp_limit)
+        self.output = PipelineOutput(sink, work, disk, plan.share, limit)
         self._codes: list[Code] = []
         self._read: list[Elements] = []  # what the next stage reads
         self._bytes = plan.input_bytes  # that the next stage reads
         self.counters: dict[str, int] = {}
-        self.types: list[tuple[str | None, ...]] = []  # of the output files
-        self.columns: list[str | None] = [None, None]  # of one output made of several parts
-        self.elements: list[Any] = []
         self.memory_peak = 0
 
     # ---- before the first stage ---------------------------------------------------------
@@ -140,13 +133,19 @@ class _Run:
                 for data in _encoded(items[start : start + chunk]):
                     file.block(encode_bytes_record(b"", data))
                     records += 1
-                file.end(partition, lambda records=records: records)
+                file.end(partition, _constant(records))
         self._read = [Elements(path, partition) for partition in range(len(starts))]
         self._bytes = file.size
 
     def tasks_most(self) -> int:
         """Tasks of the first stage: no more workers than these are needed, unless later stages have more."""
-        return max(len(self.plan.splits), len(self._read), 1) if len(self.pipeline.stages) == 1 else 1 << 20
+        if len(self.pipeline.stages) > 1:
+            return 1 << 20
+        program, wished = self.pipeline.stages[0], self.pipeline.partitions[:1]
+        files = self.sink is not None and not self.sink.ordered
+        known = all(source.size is not None for source in self.plan.inputs)
+        partitions = parts_of(self._bytes, self.options, wished[0] if wished else None, files=files, known=known)
+        return max(len(self.plan.splits), len(self._read), partitions if program.shuffle is not None else 1)
 
     # ---- the stages ---------------------------------------------------------------------
 
@@ -160,7 +159,7 @@ class _Run:
             else:
                 self._shuffle(executor, index, program, last)
             for path in sorted(before):
-                self._remove(path)
+                self.output.remove(path)
 
     def _map_specs(self, index: int, emit: str, partitions: int = 1, *, kept: bool = True) -> list[PythonMapSpec]:
         """One task for each split of the first stage, or each part of the stage before."""
@@ -196,8 +195,7 @@ class _Run:
         self._count(found, "map")
         self.clock.lap("map")
         if lines:
-            for part in found:
-                self._take(part)
+            self.output.take(self._agreed(executor, specs, found, "map"))
         else:
             self._keep(found, last, merged=False)
         self.clock.lap("reduce")
@@ -225,14 +223,15 @@ class _Run:
             for p in range(partitions)
         ]  # fmt: skip
         parts = self._run(executor, specs, "reduce")
+        if lines:
+            parts = self._agreed(executor, specs, parts, "reduce")
         self._count(parts, "reduce")
         for result in maps:
-            self._remove(result.output)
+            self.output.remove(result.output)
         if emit == "lines":
-            for part in parts:
-                self._take(part)
+            self.output.take(parts)
         elif emit == "keyed lines":
-            self._merge_lines(parts)
+            self.output.merge_lines(parts)
         else:
             self._keep(parts, last, merged=last)
         self.clock.lap("reduce")
@@ -246,19 +245,42 @@ class _Run:
             self.observer.finished(result)
         return sorted(found, key=lambda result: result.task)
 
+    def _agreed(
+        self, executor: Executor, specs: Sequence[Any], parts: list[TaskResult], phase: str
+    ) -> list[TaskResult]:
+        """The parts; those whose columns differ in type from the others' of the same file are made again."""
+        others = self.output.differing(parts)
+        again = [msgspec.structs.replace(specs[part.task], types=tuple(self.output.columns)) for part in others]
+        for part in others:
+            self.output.remove(part.output)
+        made = {part.task: part for part in self._run(executor, again, phase)} if again else {}
+        return [made.get(part.task, part) for part in parts]
+
     def _publish(self, result: TaskResult) -> TaskResult:
         """A map output under its final name."""
         final = result.output.removesuffix(b".attempt-0") + b".run"
         publish(result.output, final)
         return msgspec.structs.replace(result, output=final)
 
+    def counted(self) -> dict[str, int]:
+        """All counters."""
+        return self.counters | {"records_out": self.output.records, "bytes_out": self.output.bytes}
+
+    def _keep(self, parts: Sequence[TaskResult], last: bool, *, merged: bool) -> None:
+        """Keeps elements for the next stage, or reads them for the caller."""
+        self._read = [Elements(part.output, 0) for part in parts]
+        self._bytes = sum(part.bytes_out for part in parts)
+        if last:
+            self.output.keep(parts, merged=merged)
+
     def _count(self, found: Sequence[TaskResult], phase: str) -> None:
         """Adds what the tasks did to the counters."""
         self.memory_peak = max([self.memory_peak, *(result.memory for result in found)])
         counts = {f"{phase}_tasks": len(found)}
-        if phase == "map":
+        if phase == "map" and "bytes_in" not in self.counters:  # of the first stage: what is read from outside
             counts["bytes_in"] = sum(result.bytes_in for result in found)
             counts["records_in"] = sum(result.records_in for result in found)
+        if phase == "map":
             counts["map_pairs"] = sum(result.tokens for result in found)
             counts["spills"] = sum(result.spills for result in found)
         else:
@@ -270,82 +292,9 @@ class _Run:
         for name, value in counts.items():
             self.counters[name] = self.counters.get(name, 0) + value
 
-    # ---- what comes of a stage ----------------------------------------------------------
 
-    def _take(self, part: TaskResult) -> None:
-        """Gives a part of lines to the sink."""
-        assert self.sink is not None
-        self._count_out(part.records_out, part.bytes_out)
-        self.types.append(part.types)
-        self.sink.take(part)
-        if self.sink.ordered:
-            self._remove(part.output)
-
-    def _merge_lines(self, parts: Sequence[TaskResult]) -> None:
-        """Merges keyed lines of all partitions and gives them to the sink in pieces."""
-        assert self.sink is not None
-        piece, pending, size = 0, list[bytes](), 0
-        records = sum(part.records_out for part in parts)
-        with self._merging(parts) as merging:
-            for chunk in merging.final("records", None):
-                pending.append(lines_of(chunk))
-                size += len(pending[-1])
-                if size >= PIECE_BYTES:
-                    self._take_piece(piece, pending)
-                    piece, pending, size = piece + 1, [], 0
-        self._take_piece(piece, pending)
-        self._count_out(records, 0)
-        for part in parts:
-            self._remove(part.output)
-
-    def _take_piece(self, piece: int, texts: list[bytes]) -> None:
-        assert self.sink is not None
-        with PartWriter(self.work.file(f"piece-{piece}"), sync=False, disk=self._budget) as written:
-            for text in texts:
-                written.write(text)
-        self._count_out(0, written.size)
-        self.sink.take(TaskResult(piece, written.path, 0, written.size, 0, 0, written.check))
-        self._remove(written.path)
-
-    def _merging(self, parts: Sequence[TaskResult]) -> Merging:
-        runs = find_runs(tuple(part.output for part in parts), 0)
-        return Merging(runs, Limits(self.plan.share, OPEN_RUNS), self.work.file("final"), kind="values",
-                       disk=self._budget)  # fmt: skip
-
-    def _keep(self, parts: Sequence[TaskResult], last: bool, *, merged: bool) -> None:
-        """Keeps elements for the next stage, or reads them for the caller."""
-        self._read = [Elements(part.output, 0) for part in parts]
-        self._bytes = sum(part.bytes_out for part in parts)
-        if not last:
-            return
-        for element in self._merged_elements(parts) if merged else self._elements_in_order(parts):
-            if len(self.elements) == self.limit:
-                break
-            self.elements.append(element)
-        self._count_out(len(self.elements), 0)
-
-    def _merged_elements(self, parts: Sequence[TaskResult]) -> Iterator[Any]:
-        with self._merging(parts) as merging:
-            for chunk in merging.final("records", None):
-                yield from elements_of(chunk, loads)
-
-    def _elements_in_order(self, parts: Sequence[TaskResult]) -> Iterator[Any]:
-        for part in parts:
-            with RunReader(part.output) as reader:
-                for segment in reader.segments(0):
-                    for block in reader.blocks(segment):
-                        yield from elements_of(block, loads)
-
-    def _count_out(self, records: int, size: int) -> None:
-        self.counters["records_out"] = self.counters.get("records_out", 0) + records
-        self.counters["bytes_out"] = self.counters.get("bytes_out", 0) + size
-
-    def _remove(self, path: bytes) -> None:
-        """Removes an intermediate file and gives its bytes back."""
-        with contextlib.suppress(FileNotFoundError):
-            size = os.path.getsize(path)
-            os.unlink(path)
-            self._budget.give(size)
+def _constant(number: int) -> Callable[[], int]:
+    return lambda: number
 
 
 def _encoded(items: tuple[Any, ...]) -> Iterator[bytes]:

@@ -132,6 +132,7 @@ class DirectorySink:
         names = [f"part-{index:05d}" for index in range(len(parts))]
         listed = [
             {"file": name, "records": part.records_out, "bytes": part.bytes_out, "xxh3": part.check}
+            | ({"types": part.types} if part.types else {})
             for name, part in zip(names, parts, strict=True)
         ]
         manifest = {"format": "mrcore-output", "version": 1, "job": job, "parts": listed}

@@ -9,6 +9,7 @@ import itertools
 import math
 import operator
 import re
+import struct
 import unicodedata
 from typing import TYPE_CHECKING, TypeVar
 
@@ -288,3 +289,49 @@ def ngrams(
         end = found.end()
     return [b" ".join(line[head:head + n])
             for line in lines for head in range(len(line)) for n in range(n_min, n_max + 1) if head + n <= len(line)]
+
+
+def codec(key: object) -> bytes:
+    """The bytes of a key, which ascend as keys of its type do; ``TypeError`` for what is no key."""
+    if isinstance(key, tuple):
+        return b"".join(codec(part) if isinstance(part, int | float | tuple) else _ended(codec(part)) for part in key)
+    if isinstance(key, bytes):
+        return key
+    if isinstance(key, str):
+        return key.encode()
+    if isinstance(key, int):
+        return (key + 2**63).to_bytes(8, "big")
+    if isinstance(key, float):
+        bits = int.from_bytes(struct.pack(">d", key + 0.0), "big")
+        return (bits ^ (2**64 - 1 if bits >> 63 else 1 << 63)).to_bytes(8, "big")
+    raise TypeError(type(key))
+
+
+def _ended(text: bytes) -> bytes:
+    return text.replace(b"\0", b"\0\xff") + b"\0\0"
+
+
+def fold(kind: str, values: list[float]) -> float:
+    """Sum, mean, min, max or first of ints and finite floats, rounded once."""
+    if kind in ("min", "max", "first"):
+        return values[0] if kind == "first" else min(values) if kind == "min" else max(values)
+    total = sum(map(fractions.Fraction, values))
+    whole = all(isinstance(value, int) for value in values)
+    if kind == "sum":
+        return int(total) if whole else float(total)
+    return float(total / len(values))
+
+
+def groups(pairs: Iterable[tuple[bytes, Value]]) -> list[tuple[bytes, list[Value]]]:
+    """The values of each key, in their order; keys ascending."""
+    found: dict[bytes, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return sorted(found.items())
+
+
+def output(columns: Iterable[object]) -> bytes:
+    """A line of columns that are str, bytes, int or float, each of its column's type."""
+    texts = [column if isinstance(column, bytes) else str(column).encode() for column in columns]
+    escaped = (text.replace(b"\\", rb"\\").replace(b"\t", rb"\t").replace(b"\n", rb"\n") for text in texts)
+    return b"\t".join(escaped) + b"\n"

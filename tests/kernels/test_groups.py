@@ -10,7 +10,8 @@ from mrcore.testing import reference
 
 
 def block_of(*records: tuple[int, list[object]]) -> bytes:
-    return reference.encode_bytes_records([(encode_key(key)[0], encode_values(values, None)) for key, values in records])
+    coded = [(encode_key(key)[0], encode_values(values, None)) for key, values in records]
+    return reference.encode_bytes_records(coded)
 
 
 def reduced(function: object, *blocks: bytes) -> None:
