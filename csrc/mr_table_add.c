@@ -90,8 +90,12 @@ mr_status mr_table_add(mr_table *table, const uint8_t *text, const uint32_t *off
 {
     probe probes[MR_TABLE_ADD_MAX];
     size_t first = *next, count = n - first;
-    size_t bytes = offset[n] - offset[first], lengths = 8 * (bytes / MR_REF_LONG); /* that stand before long keys */
-    if (!has_room(table, count, bytes + lengths))
+    size_t bytes = 0; /* of long keys: others need no arena */
+    for (size_t i = first; i < n; i++) {
+        size_t len = offset[i + 1] - offset[i];
+        bytes += len > 15 ? len + 8 : 0;
+    }
+    if (!has_room(table, count, bytes))
         return MR_NEED_ROOM;
     for (size_t i = 0; i < count; i++)
         probes[i] = prepare(table, text + offset[first + i], offset[first + i + 1] - offset[first + i]);

@@ -10,7 +10,7 @@ from mrcore.testing import reference
 
 
 def test_a_key_without_its_partition_is_corrupt() -> None:
-    output = Output(lambda view: None, columns=2)
+    output = Output(lambda view: None, columns=2, literal=lambda value, marked: b"None")
     block = reference.encode_bytes_records([(b"\0\1", b"\0"), (b"\1", b"\0")])
     reducer = Reducer([block], KeyCodec("b"), ValueCodec(None, None), Chain([], output), output, prefix=2, each=True)
     with pytest.raises(CorruptionError, match="without its partition"):
