@@ -71,6 +71,7 @@ cdef class Scratch:
 
     cdef int put(self, const uint8_t *data, size_t size) except -1:
         self.reserve(size)
-        memcpy(self.bytes + self.used, data, size)
+        if size:  # of nothing there may be no address
+            memcpy(self.bytes + self.used, data, size)
         self.used += size
         return 0
