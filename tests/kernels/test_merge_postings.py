@@ -180,7 +180,7 @@ def test_a_sum_that_left_int64_is_refused_again_and_not_wrapped(emit: str) -> No
 
 
 def test_lines_are_of_sums_only() -> None:
-    assert KINDS == ("sum", "posting")
+    assert KINDS == ("sum", "posting", "values")
     with pytest.raises(ValueError, match="only sums have lines"):
         Merge([], kind="posting")
 

@@ -209,7 +209,7 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
         SortBuffer(1 << 20, splitters=["text"])  # type: ignore[list-item]
     with pytest.raises(TypeError):
         SortBuffer(1 << 20).feed("text", 0, 1, True)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="taken from a table"):
+    with pytest.raises(ValueError, match="text is fed to be counted"):
         SortBuffer(1 << 20, kind="posting").feed(b"text", 0, 4, True)
 
 
