@@ -63,6 +63,18 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
+def processes_with(entry: str) -> list[int]:
+    """Living processes of this user whose environment has an entry, whoever their parents are now.
+
+    Cost: a few files a process of the machine, some 20 microseconds each.
+    """
+    return [
+        int(name)
+        for name in os.listdir("/proc")
+        if name.isdecimal() and entry in _read(f"/proc/{name}/environ").split("\0")
+    ]
+
+
 def open_files() -> dict[int, str]:
     """This process's descriptors, and what each leads to."""
     found = {}
@@ -100,7 +112,7 @@ def _groups(controller: str) -> Iterator[str]:
 def _read(path: str) -> str:
     """A small file of the system's, or nothing."""
     try:
-        with open(path) as file:
+        with open(path, errors="replace") as file:
             return file.read().strip()
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Stopped(BaseException):
+class Stopped(KeyboardInterrupt):
     """SIGINT, SIGTERM or SIGHUP arrived: unwind, clean up, exit."""
 
     def __init__(self, number: int) -> None:

@@ -155,12 +155,12 @@ def _check(job: Job, arguments: argparse.Namespace) -> None:
         raise UsageError(f"--json without a place for the result: add -o PATH{inside}")
 
 
-def sink_of(arguments: argparse.Namespace) -> Sink:
-    """Where the result goes, as the arguments say."""
+def sink_of(arguments: argparse.Namespace, stdout: int = 1) -> Sink:
+    """Where the result goes, as the arguments say: to ``stdout``, a descriptor, if they say nothing."""
     from mrcore.runtime.sinks import DescriptorSink, DirectorySink, FileSink, MemorySink
 
     if arguments.output is None:
-        return MemorySink() if arguments.json else DescriptorSink(1)
+        return MemorySink() if arguments.json else DescriptorSink(stdout)
     path = os.fsencode(arguments.output)
     if getattr(arguments, "single", True):
         return FileSink(path, overwrite=arguments.overwrite)

@@ -13,7 +13,7 @@ from mrcore.errors import InputError, UsageError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
     from typing import Any
 
@@ -58,24 +58,38 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     check_streams(arguments, closed)
     if arguments.output is None or arguments.json or arguments.dry_run:
         check_open()
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no data
-        pipeline = load_job(arguments)
-    options, sink = options_of(arguments), sink_of(arguments)
-    if arguments.dry_run:
-        write_out(_show_plan(pipeline, plan_pipeline(pipeline, options)))
-        return 0
     progress = progress_of(arguments)
     try:
-        with contextlib.redirect_stdout(sys.stderr) if arguments.workers == 0 else contextlib.nullcontext():
-            result = run_pipeline(pipeline, options, sink, _observer(progress))
+        with _prints_are_notes() as stdout:
+            pipeline, options = load_job(arguments), options_of(arguments)
+            if not arguments.dry_run:
+                result = run_pipeline(pipeline, options, sink_of(arguments, stdout), _observer(progress))
     finally:
         if progress is not None:
             progress.clear()
+    if arguments.dry_run:
+        write_out(_show_plan(pipeline, plan_pipeline(pipeline, options)))
+        return 0
     if arguments.json:
         _print_json(pipeline, result)
     if arguments.verbose:
         _say(result)
     return 0
+
+
+@contextlib.contextmanager
+def _prints_are_notes() -> Iterator[int]:
+    """What users' functions and their programs print goes to standard error; gives a descriptor for the result."""
+    stdout = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                yield stdout
+        finally:
+            os.dup2(stdout, 1)
+    finally:
+        os.close(stdout)
 
 
 def load_job(arguments: argparse.Namespace) -> Pipeline:

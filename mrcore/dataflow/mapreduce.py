@@ -134,6 +134,9 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
     batches = _own(job, "map_batches")
     if not _own(job, "map") and not batches:
         raise UsageError(f"a job without map: {name}: write map(self, record, ctx)")
+    for method in ("map", "setup", "teardown"):
+        if not callable(getattr(job, method)):
+            raise UsageError(f"{method} of {name} is no method: {type(getattr(job, method)).__name__}")
     if not callable(job.reduce):
         raise UsageError(f"reduce of {name} is no method: for an aggregate write combine = {job.reduce!r}")
     aggregate = combine = None

@@ -7,11 +7,12 @@ is written as a sorted run, each group folded by the job's aggregate or combiner
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 from mrcore.engine.combiner import BUFFER_BYTES, DIRECT_RATIO, TABLE_BYTES
 from mrcore.engine.pickling import dumps, loads
-from mrcore.engine.user_code import shown_value, user_code
+from mrcore.engine.user_code import leave_if_forked, shown_value, user_errors
 from mrcore.engine.verification import verified
 from mrcore.errors import UserCodeError
 from mrcore.kernels.chain import YieldError
@@ -85,7 +86,7 @@ class Collector:
     ) -> None:
         assert program.shuffle is not None
         self.store, self.shuffle, self.ctx, self.run = store, program.shuffle, ctx, run
-        self._where = where
+        self._where, self._pid = where, os.getpid()
         self.keys, self.values = KeyCodec(), ValueCodec(dumps, loads)
         aggregate = self.shuffle.aggregate
         self.drain = Drain(
@@ -154,6 +155,7 @@ class Collector:
         self._write()
 
     def _write(self) -> None:
+        leave_if_forked(self._pid)
         buffer = self.store.buffer
         self.memory_peak = max(self.memory_peak, self.store.memory_bytes)
         fold = self._fold()
@@ -191,7 +193,7 @@ class Collector:
     def _aggregate(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         aggregate = self.shuffle.aggregate
         assert aggregate is not None
-        with user_code(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
+        with user_errors(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
             yield from aggregate.fold(values)
@@ -199,7 +201,7 @@ class Collector:
     def _combine(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         key, combine = self._key(data), self.shuffle.combine
         assert combine is not None
-        with user_code(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
+        with user_errors(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):

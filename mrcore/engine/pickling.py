@@ -7,7 +7,10 @@ that fails by cloudpickle, which is slower. cloudpickle is loaded when it is fir
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import pickle
+import types
 from typing import Any
 
 from mrcore.errors import SerializationError
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS_MAX = 1000  # that are tried in search of the one to blame
-DEPTH_MAX = 6
+DEPTH_MAX = 12
 
 
 def dump_program(program: object) -> bytes:
@@ -106,22 +109,44 @@ def _can(value: object) -> bool:
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
-    """What a value is made of, each with the text that leads to it."""
+    """What a value is made of, each with the text that leads to it; nothing of what does not like to be looked at."""
+    parts = _held(value)
+    while True:
+        try:
+            yield next(parts)
+        except StopIteration:
+            return
+        except Exception:  # a property, or __getattr__, of the user's
+            return
+
+
+def _held(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         yield from ((f".{name}", getattr(value, name)) for name in value._fields)
     elif isinstance(value, list | tuple | set | frozenset):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
-    function: Any = getattr(value, "__func__", value)
-    if hasattr(value, "__self__") and function is not value:
+    elif isinstance(value, functools.partial):
+        yield from (("'s func", value.func), *((f"'s args[{i}]", part) for i, part in enumerate(value.args)))
+        yield from ((f"'s {name}", part) for name, part in value.keywords.items())
+    elif isinstance(value, types.MethodType):
         yield "", value.__self__
-    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
-    if code is not None:
-        for name, cell in zip(code.co_freevars, cells or (), strict=False):
+        yield "", value.__func__
+    elif isinstance(value, types.FunctionType):
+        yield from _held_by_function(value)
+    elif not isinstance(value, type):
+        yield from ((f".{name}", part) for name, part in getattr(value, "__dict__", {}).items())
+        slots = [slot for kind in type(value).__mro__ for slot in kind.__dict__.get("__slots__", ())]
+        yield from ((f".{name}", getattr(value, name)) for name in slots if hasattr(value, name))
+
+
+def _held_by_function(function: types.FunctionType) -> Iterator[tuple[str, object]]:
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # an empty cell
             yield f" -> {function.__qualname__}'s {name}", cell.cell_contents
-        known = function.__globals__
-        yield from ((f" -> global {name}", known[name]) for name in code.co_names if name in known)
-        yield from ((f" -> default {part!r}", part) for part in function.__defaults__ or ())
-    if hasattr(value, "__dict__") and not isinstance(value, type) and code is None:
-        yield from ((f".{name}", part) for name, part in vars(value).items())
+    known = function.__globals__
+    yield from ((f" -> global {name}", known[name]) for name in code.co_names if name in known)
+    yield from ((f" -> default {part!r}", part) for part in function.__defaults__ or ())
+    yield from ((f" -> default of {name}", part) for name, part in (function.__kwdefaults__ or {}).items())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import Any
 
 from mrcore.engine.pickling import dumps, loads
-from mrcore.engine.user_code import Enough
+from mrcore.engine.user_code import Enough, leave_if_forked
 from mrcore.kernels.codec import ValueCodec
 from mrcore.kernels.output import Output, escape
 from mrcore.storage.partfile import PartWriter
@@ -40,11 +41,18 @@ class PythonOutput:
         self._file: PartWriter | RunWriter = (
             RunWriter(path, 1, kind="values", sync=sync, disk=disk) if keyed else PartWriter(path, sync=sync, disk=disk)
         )
-        write = self._file.block if isinstance(self._file, RunWriter) else self._file.write
+        self._pid = os.getpid()
         self.taker = Output(
-            write, ValueCodec(dumps, loads), columns=columns, keyed=keyed, literal=literal, limit=limit, enough=Enough,
-            types=types,
+            self._write, ValueCodec(dumps, loads), columns=columns, keyed=keyed, literal=literal, limit=limit,
+            enough=Enough, types=types,
         )  # fmt: skip
+
+    def _write(self, data: memoryview) -> None:
+        leave_if_forked(self._pid)
+        if isinstance(self._file, RunWriter):
+            self._file.block(data)
+        else:
+            self._file.write(data)
 
     def finish(self) -> None:
         """Writes what is left; nothing more is taken."""

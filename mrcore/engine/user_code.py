@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
 import traceback
 
 from mrcore.errors import BudgetError, MrcoreError, UserCodeError, shown
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.drain import RecordTooLarge
 from mrcore.kernels.groups import ValuesReadError
+from mrcore.storage.files import directory_kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 TEXT_MAX = 500  # letters of an exception's text
+LINE_MAX = 2000  # letters of a line of a traceback
+LINES_MAX = 200
 
 
 class Enough(Exception):
@@ -30,6 +35,21 @@ class Enough(Exception):
 
 @contextlib.contextmanager
 def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
+    """Runs users' functions in the body: their errors are :func:`user_errors`, and what they change is ours again.
+
+    The current directory is as it was before. A process that one of them forked, and that comes
+    back out of it, ends here: the task is its parent's.
+    """
+    own = os.getpid()
+    with directory_kept(), user_errors(where, memory):
+        try:
+            yield
+        finally:
+            leave_if_forked(own)
+
+
+@contextlib.contextmanager
+def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """Turns what users' functions raise in the body into a UserCodeError that says ``where()``.
 
     Raises:
@@ -38,7 +58,7 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except (MrcoreError, KeyboardInterrupt, GeneratorExit, Enough):
+    except (MrcoreError, GeneratorExit, Enough):
         raise
     except YieldError as error:
         place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
@@ -56,9 +76,23 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     except SystemExit as error:
         raise _wrapped(error, f"the job's own code called exit({shown_value(error.code)})", where) from error
     except BaseException as error:
-        if type(error).__module__.startswith("mrcore."):  # a signal's, on its way to the command
-            raise
+        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # the user's Ctrl-C; in a worker, which ignores it, the function itself raised this
         raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+
+
+def leave_if_forked(own: int) -> None:
+    """Ends this process if it is not ``own``, with the status that an exception on its way asks for."""
+    if os.getpid() == own:
+        return
+    error = sys.exception()
+    status = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None and not isinstance(error, Enough):
+        sys.stderr.write(user_traceback(error) + "\n")
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
 
 
 def shown_value(value: object) -> str:
@@ -98,7 +132,8 @@ def user_traceback(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, first)
     except Exception:  # an exception whose own methods fail
         lines = [*traceback.format_tb(first), type(error).__name__, "\n"]
-    return "".join(lines).rstrip("\n")
+    cut = [line if len(line) <= LINE_MAX else f"{line[:LINE_MAX]}... ({len(line):,} letters)\n" for line in lines]
+    return "".join(cut[-LINES_MAX:]).rstrip("\n")
 
 
 def _is_ours(frame: TracebackType) -> bool:

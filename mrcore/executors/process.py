@@ -8,6 +8,7 @@ that dies ends the job: attempts and retries belong to the scheduler.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -35,7 +36,7 @@ from mrcore.wire.messages import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mrcore.engine.spec import TaskSpec
 
@@ -44,10 +45,16 @@ _OURS_TO_HANDLE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ignores them: the coordinator decides, and the end of its socket ends the worker."""
 
 
+_numbers = itertools.count()
+_MARK = "MRCORE_WORKER"
+"""In a worker's environment, and so in that of what a user's function starts there."""
+
+
 class _Worker:
     """One worker process as the coordinator sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self._number = number
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(ours.close)
@@ -56,7 +63,7 @@ class _Worker:
                 sys.executable,
                 # -P: the current directory is not searched, so no file in it can pose as a module of ours
                 [sys.executable, "-P", "-m", "mrcore.executors.worker", str(fd), str(os.getpid())],
-                _environment(),
+                _environment() | {_MARK: self._mark()},
                 # Onto itself, which clears close-on-exec. A number of our choice could be that of an
                 # input such as /dev/fd/3, which the worker inherits. What a user's function prints is no data.
                 file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd), (os.POSIX_SPAWN_DUP2, 2, 1)],
@@ -96,14 +103,18 @@ class _Worker:
                 self.status = 0
         return self.status
 
+    def _mark(self) -> str:
+        return f"{os.getpid()}.{self._number}"
+
     def kill(self) -> None:
         """Kills it, and the processes that a user's function started in it."""
         self.socket.close()
         if self.status is None:
-            for pid in [*_descendants(self.pid), self.pid]:
-                with contextlib.suppress(ProcessLookupError):  # see reap()
-                    os.kill(pid, signal.SIGKILL)
+            _kill([*_descendants(self.pid), self.pid])
             self.reap()
+        else:  # it died by itself, and what it left has other parents
+            while left := resources.processes_with(f"{_MARK}={self._mark()}"):
+                _kill(left)
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
@@ -118,6 +129,12 @@ def _pidfd(pid: int) -> int:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return -1
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -164,7 +181,7 @@ class ProcessPool:
         self._pool: list[_Worker] = []
         try:
             for _ in range(workers):
-                self._pool.append(_Worker())
+                self._pool.append(_Worker(next(_numbers)))
         except OSError as error:
             self.close()
             raise MrcoreError(f"cannot start a worker process: {error.strerror}: lower -j") from error

@@ -80,9 +80,6 @@ def _run(spec: bytes, env: TaskEnv, peer: int) -> TaskFinished | TaskFailed:
     except MrcoreError as error:
         user_traceback = _clean(getattr(error, "user_traceback", "")[-USER_TRACEBACK_MAX:])
         return TaskFailed(type(error).__name__, _clean(str(error)), _clean(_traceback()), user_traceback)
-    except KeyboardInterrupt:  # nobody sends us one: a user's function raised it
-        return TaskFailed("UserCodeError", "KeyboardInterrupt: raised by the job's own code: see its traceback", "",
-                          _clean(_traceback()))  # fmt: skip
     except (BrokenPipeError, ConnectionResetError):
         raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden

@@ -69,3 +69,14 @@ def publish(source: bytes, target: bytes) -> None:
     """Renames a finished file into place, replacing what is there."""
     with writing(target):
         os.rename(source, target)
+
+
+@contextlib.contextmanager
+def directory_kept() -> Iterator[None]:
+    """After the body the current directory is what it was before."""
+    here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
