@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Stopped(BaseException):
-    """SIGINT, SIGTERM or SIGHUP arrived: unwind, clean up, exit."""
+class Stopped(KeyboardInterrupt):
+    """SIGINT, SIGTERM or SIGHUP arrived: unwind, clean up, exit. For users' functions it is Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         self.number = number
