@@ -58,9 +58,7 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     check_streams(arguments, closed)
     if arguments.output is None or arguments.json or arguments.dry_run:
         check_open()
-    # With -j 0 the functions run in this process: what they print is no data.
-    data = contextlib.redirect_stdout(sys.stderr) if arguments.workers == 0 else contextlib.nullcontext()
-    with data:
+    with contextlib.redirect_stdout(sys.stderr):  # what the file prints is no data
         pipeline = load_job(arguments)
     options, sink = options_of(arguments), sink_of(arguments)
     if arguments.dry_run:
@@ -68,7 +66,7 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
         return 0
     progress = progress_of(arguments)
     try:
-        with contextlib.redirect_stdout(sys.stderr) if arguments.workers == 0 else contextlib.nullcontext():
+        with contextlib.redirect_stdout(sys.stderr):  # and what its functions print in this process
             result = run_pipeline(pipeline, options, sink, _observer(progress))
     finally:
         if progress is not None:
