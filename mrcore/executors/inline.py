@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mrcore.engine.task import TaskEnv, run_task
 
 TYPE_CHECKING = False
@@ -22,8 +24,14 @@ class Inline:
     ) -> Iterator[TaskResult]:  # fmt: skip
         """See :meth:`mrcore.executors.base.Executor.run`."""
         env = TaskEnv(progress, noted)
+        own = os.getpid()
         for spec in specs:
-            yield run_task(spec, env)
+            try:
+                result = run_task(spec, env)
+            finally:
+                if os.getpid() != own:  # a user's function forked, and its child came back out of it
+                    os._exit(1)
+            yield result
 
     def __enter__(self) -> Inline:
         return self

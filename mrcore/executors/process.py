@@ -80,7 +80,7 @@ class _Worker:
         """The error for a worker whose socket closed."""
         code = os.waitstatus_to_exitcode(self.reap())
         if code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
+            how = f"killed by {_shown_signal(-code)}"
             hint = "the system may be out of memory: lower -j" if code == -signal.SIGKILL else "run again with -v"
         else:
             how, hint = f"exit status {code}", "see its message above"
@@ -128,6 +128,14 @@ def _descendants(pid: int) -> list[int]:
         found += children
         waiting += children
     return found
+
+
+def _shown_signal(number: int) -> str:
+    """A signal's name, which most real-time signals do not have."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _shown_task(spec: TaskSpec) -> str:

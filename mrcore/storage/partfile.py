@@ -34,6 +34,7 @@ class PartWriter:
         self._check = xxh3_64()
         self._sync = sync
         self._disk, self._taken = disk, 0
+        self._pid = os.getpid()
         self._sent = 0  # bytes whose writing to the disk was started
         with writing(path):
             self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed in __exit__
@@ -63,6 +64,9 @@ class PartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if os.getpid() != self._pid:  # a process that a user's function forked came back here: the file is its parent's
+            self._file.close()
+            return
         try:
             if kind is None and self._sync:
                 with writing(self.path):

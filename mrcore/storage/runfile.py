@@ -99,6 +99,7 @@ class RunWriter:
         self.partitions = partitions
         self._sync = sync
         self._disk = disk
+        self._pid = os.getpid()
         self._skip = 0  # blocks that are not worth a try at compression
         self._segments: list[Segment] = []
         self.size = self._at = self._taken = self._sent = 0
@@ -192,6 +193,9 @@ class RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if os.getpid() != self._pid:  # a process that a user's function forked came back here: the file is its parent's
+            self._file.raw.close()
+            return
         try:
             if kind is None:
                 with writing(self.path):
