@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mrcore.errors import UsageError
+from mrcore.errors import UsageError, UserCodeError, plain_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ class Counter:
 
         Raises:
             TypeError: it is none.
+            OverflowError: what a task has counted leaves int64.
         """
         if type(n) is not int:
             raise TypeError(f"a counter adds ints, not {type(n).__name__}")
-        self.value += n
+        total = self.value + n
+        if not -(1 << 63) <= total < 1 << 63:
+            raise OverflowError(f"a counter of {total.bit_length()} bits: one task counts in int64")
+        self.value = total
 
 
 class RecordInput:
@@ -79,12 +83,12 @@ class Context:
         """The counter of this name, made when it is first asked for.
 
         Raises:
-            UsageError: the name is empty or no str, or that of a counter of mrcore's own.
+            UsageError: the name is empty, no str or not to be written, or that of a counter of mrcore's own.
         """
         found = self._counters.get(name)
         if found is None:
-            if type(name) is not str or not name:
-                raise UsageError(f"a counter's name is a str that is not empty: {name!r}")
+            if type(name) is not str or not name or plain_text(name) != name:
+                raise UsageError(f"a counter's name is a str that is not empty, without lone surrogates: {name!r}")
             if name in RESERVED:
                 raise UsageError(f"mrcore has a counter of this name: {name}: choose another one")
             found = self._counters[name] = Counter()
@@ -92,17 +96,30 @@ class Context:
 
     def status(self, text: str) -> None:
         """Says what the task is at; shown with the job's progress."""
-        self._note("status", str(text)[:TEXT_MAX])
+        self._note("status", plain_text(str(text)[:TEXT_MAX]))
 
     def log(self, text: str) -> None:
         """Writes a line to the job's log: standard error."""
-        self._note("log", str(text)[:TEXT_MAX])
+        self._note("log", plain_text(str(text)[:TEXT_MAX]))
 
     def open(self, path: bytes | None, at: Callable[[], int]) -> None:
         """The records that come are of this file (of the engine's use)."""
         self.input = RecordInput(at)
         self.input.file = None if path is None else os.fsdecode(path)
 
+    def on_trial(self) -> Context:
+        """One for calls that are only a test: the same record, its own counters, nothing said (of the engine's use)."""
+        other = Context(self.task, self.phase, lambda kind, text: None)
+        other.input = self.input
+        return other
+
     def counts(self) -> dict[str, int]:
-        """The counters' values, by name (of the engine's use)."""
+        """The counters' values, by name (of the engine's use).
+
+        Raises:
+            UserCodeError: a value was set, and to no int.
+        """
+        for name, counter in self._counters.items():
+            if type(counter.value) is not int:
+                raise UserCodeError(f"a counter's value was set: {name}: {counter.value!r}: call add()")
         return {name: self._counters[name].value for name in sorted(self._counters)}
