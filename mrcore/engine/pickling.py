@@ -7,17 +7,19 @@ that fails by cloudpickle, which is slower. cloudpickle is loaded when it is fir
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import pickle
 from typing import Any
 
-from mrcore.errors import SerializationError
+from mrcore.errors import SerializationError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS_MAX = 1000  # that are tried in search of the one to blame
-DEPTH_MAX = 6
+DEPTH_MAX = 12
 
 
 def dump_program(program: object) -> bytes:
@@ -43,7 +45,7 @@ def load_program(data: bytes) -> Any:
         ) from error
     except Exception as error:
         raise SerializationError(
-            f"the job does not load in the worker: {type(error).__name__}: {error}: "
+            f"the job does not load in the worker: {type(error).__name__}: {shown(str(error))}: "
             "do at call time what an import or __setstate__ of it does"
         ) from error
 
@@ -54,10 +56,23 @@ def dumps(value: object) -> bytes:
     Raises:
         SerializationError: naming the part that cannot be pickled.
     """
+    name = f"a value of type {type(value).__name__}"
     try:
-        return pickle.dumps(value, 5)
-    except Exception:  # a class of the user's __main__, a lambda: by value
-        return _dump_by_value(value, f"a value of type {type(value).__name__}")
+        data = pickle.dumps(value, 5)
+    except Exception:  # a lambda, or in a worker a class of the user's __main__: by value
+        return _dump_by_value(value, name)
+    if any(module in data for module in _homeless()):  # perhaps only as text, which costs time and nothing else
+        return _dump_by_value(value, name)
+    return data
+
+
+def _homeless() -> list[bytes]:
+    """Names of modules that no other process finds under them."""
+    import sys
+
+    known = sys.modules.get("cloudpickle")  # `mrcore run` registers the job's file there
+    registered = known.list_registry_pickle_by_value() if known is not None else ()
+    return [b"__main__", *(name.encode() for name in registered)]
 
 
 loads = pickle.loads
@@ -72,7 +87,7 @@ def _dump_by_value(value: object, name: str) -> bytes:
         where, kind = _culprit(value)
         what = f"{name}{where}" if where else name
         raise SerializationError(
-            f"cannot be pickled: {what}, of type {kind}: {type(error).__name__}: {error}: "
+            f"cannot be pickled: {what}, of type {kind}: {type(error).__name__}: {shown(str(error))}: "
             "make it inside setup() or the function that uses it"
         ) from error
     return data
@@ -83,7 +98,7 @@ def _culprit(value: object) -> tuple[str, str]:
     left = [PARTS_MAX]
     path, current = "", value
     for _ in range(DEPTH_MAX):
-        for name, part in _parts(current):
+        for name, part in _found_parts(current):
             left[0] -= 1
             if left[0] < 0:
                 break
@@ -105,6 +120,17 @@ def _can(value: object) -> bool:
     return True
 
 
+def _found_parts(value: object) -> list[tuple[str, object]]:
+    """The parts that can be looked at: what a user's class does when it is asked for them is its own."""
+    found = []
+    with contextlib.suppress(Exception):
+        for part in _parts(value):
+            found.append(part)  # those before one that fails count
+            if len(found) == PARTS_MAX:
+                break
+    return found
+
+
 def _parts(value: object) -> Iterator[tuple[str, object]]:
     """What a value is made of, each with the text that leads to it."""
     if isinstance(value, dict):
@@ -113,15 +139,23 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield from ((f".{name}", getattr(value, name)) for name in value._fields)
     elif isinstance(value, list | tuple | set | frozenset):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
+    elif isinstance(value, functools.partial):
+        yield from ((f"'s {name}", getattr(value, name)) for name in ("func", "args", "keywords"))
     function: Any = getattr(value, "__func__", value)
     if hasattr(value, "__self__") and function is not value:
         yield "", value.__self__
     code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
     if code is not None:
         for name, cell in zip(code.co_freevars, cells or (), strict=False):
-            yield f" -> {function.__qualname__}'s {name}", cell.cell_contents
+            with contextlib.suppress(ValueError):  # it is empty
+                yield f" -> {function.__qualname__}'s {name}", cell.cell_contents
         known = function.__globals__
         yield from ((f" -> global {name}", known[name]) for name in code.co_names if name in known)
         yield from ((f" -> default {part!r}", part) for part in function.__defaults__ or ())
+        yield from ((f" -> default of {name}", part) for name, part in (function.__kwdefaults__ or {}).items())
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else tuple(slots)
+        yield from ((f".{name}", getattr(value, name)) for name in names if hasattr(value, name))
     if hasattr(value, "__dict__") and not isinstance(value, type) and code is None:
         yield from ((f".{name}", part) for name, part in vars(value).items())
