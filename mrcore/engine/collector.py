@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mrcore.engine.combiner import BUFFER_BYTES, DIRECT_RATIO, TABLE_BYTES
 from mrcore.engine.pickling import dumps, loads
-from mrcore.engine.user_code import user_code
+from mrcore.engine.user_code import show_key, user_code
 from mrcore.engine.verification import verified
 from mrcore.errors import UserCodeError
 from mrcore.kernels.chain import YieldError
@@ -164,7 +164,7 @@ class Collector:
         except YieldError as error:  # long after its record was read
             if error.key is None:
                 raise
-            raise UserCodeError(f"{error}: key {self._key(error.key)!r}, map task {self.ctx.task}") from None
+            raise UserCodeError(f"{error}: key {show_key(self._key(error.key))}, map task {self.ctx.task}") from None
         buffer.clear()
 
     def _write_segment(self, partition: int, fold: Fold | None) -> None:
@@ -191,19 +191,27 @@ class Collector:
     def _aggregate(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         aggregate = self.shuffle.aggregate
         assert aggregate is not None
-        with user_code(lambda: f"{aggregate!r} of key {self._key(data)!r}, {self._where()}"):
+        with user_code(lambda: f"{aggregate!r} of key {show_key(self._key(data))}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
-            yield from aggregate.fold(values)
+            for state in aggregate.fold(values):
+                try:
+                    yield state
+                except GeneratorExit:  # it could not be written: an error of ours, or of a value's, and not of fold's
+                    return
 
     def _combine(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         key, combine = self._key(data), self.shuffle.combine
         assert combine is not None
-        with user_code(lambda: f"combine() of key {key!r}, {self._where()}"):
+        with user_code(lambda: f"combine() of key {show_key(key)}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):
-                yield value_of(pair, key)
+                value = value_of(pair, key)
+                try:
+                    yield value
+                except GeneratorExit:  # as above
+                    return
 
 
 def value_of(pair: Any, key: Any) -> Any:
@@ -215,5 +223,7 @@ def value_of(pair: Any, key: Any) -> Any:
     if type(pair) is not tuple or len(pair) != 2:
         raise TypeError(f"combine() yielded {type(pair).__name__}: yield (key, value) pairs")
     if pair[0] != key or type(pair[0]) is not type(key):
-        raise ValueError(f"combine() yielded the key {pair[0]!r} in the group of {key!r}: a combiner keeps the key")
+        raise ValueError(
+            f"combine() yielded the key {show_key(pair[0])} in the group of {show_key(key)}: a combiner keeps the key"
+        )
     return pair[1]

@@ -10,7 +10,7 @@ from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
 from mrcore.engine.reduce_task import DESCRIPTORS_KEPT
 from mrcore.engine.spec import TaskResult
-from mrcore.engine.user_code import user_code
+from mrcore.engine.user_code import show_key, user_code
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import KeyCodec, ValueCodec
 from mrcore.kernels.drain import PREFIX_BYTES
@@ -72,7 +72,7 @@ def _reduce(
     with user_code(lambda: f"reduce task {spec.task}"):
         if program.setup is not None:
             program.setup(ctx)
-    with user_code(lambda: f"key {reducer.key!r}, reduce task {spec.task}", spec.memory):
+    with user_code(lambda: f"key {show_key(reducer.key)}, reduce task {spec.task}", spec.memory):
         while reducer.run(GROUPS_A_CALL):
             env.progress(0)
         if program.teardown is not None:

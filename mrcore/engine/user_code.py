@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import traceback
 
-from mrcore.errors import BudgetError, MrcoreError, UserCodeError, shown
+from mrcore.errors import BudgetError, MrcoreError, UserCodeError, plain_text, shown
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.drain import RecordTooLarge
 from mrcore.kernels.groups import ValuesReadError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 TEXT_MAX = 500  # letters of an exception's text
+TRACEBACK_MAX = 20_000  # letters, of which the last ones are the exception's text
+KEY_MAX = 100  # letters of a key
 
 
 class Enough(Exception):
@@ -38,8 +41,12 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except (MrcoreError, KeyboardInterrupt, Enough):
+    except (MrcoreError, Enough):
         raise
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise
+        raise _wrapped(error, f"KeyboardInterrupt: {_text(error)}", where) from error  # a worker's own: no Ctrl-C comes
     except YieldError as error:
         place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
         raise UserCodeError(f"{shown(str(error))}{place}: {where()}") from None
@@ -54,9 +61,17 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
         text = "out of memory in the job's own code"
         raise _wrapped(error, text, where, "lower -j, or hold less at a time") from error
     except SystemExit as error:
-        raise _wrapped(error, f"the job's own code called exit({error.code!r})", where) from error
+        raise _wrapped(error, f"the job's own code called exit({_text(error)})", where) from error
     except BaseException as error:
         raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+
+
+def show_key(key: object) -> str:
+    """A key for an error, not too long."""
+    if isinstance(key, bytes | str) and len(key) > KEY_MAX:
+        return f"{key[:KEY_MAX]!r}..."
+    text = repr(key)
+    return text if len(text) <= 4 * KEY_MAX else text[: 4 * KEY_MAX] + "..."
 
 
 def _text(error: BaseException) -> str:
@@ -87,7 +102,9 @@ def user_traceback(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, first)
     except Exception:  # an exception whose own methods fail
         lines = [*traceback.format_tb(first), type(error).__name__, "\n"]
-    return "".join(lines).rstrip("\n")
+    text = plain_text("".join(lines).rstrip("\n"))
+    half = TRACEBACK_MAX // 2
+    return text if len(text) <= TRACEBACK_MAX else f"{text[:half]}\n...\n{text[-half:]}"
 
 
 def _is_ours(frame: TracebackType) -> bool:
