@@ -9,6 +9,7 @@ from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("MRCORE_DEBUG") == "1"
 SANITIZE = os.environ.get("MRCORE_SANITIZE", "")
@@ -20,47 +21,37 @@ if SANITIZE:
     flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1", "-UNDEBUG"]
     link += [f"-fsanitize={SANITIZE}"]
 
-CPU = ["mr_cpu", "mr_dispatch", "mr_tokenize", "mr_tokenize_avx2", "mr_tokenize_avx512", "mr_tokenize_neon"]
-# Kernel -> the C files that it needs, each compiled from the baseline instruction set up.
-KERNELS = {
-    "accumulate": ["mr_accumulate", "mr_hash"],
-    "chain": [],
-    "codec": [],
-    "cpu": CPU,
-    "drain": CPU,
-    "fault": ["mr_fault"],
-    "fold": ["mr_accumulate", "mr_hash"],
-    "groups": [],
-    "hash": ["mr_hash"],
-    "hyperloglog": [*CPU, "mr_hash", "mr_hyperloglog"],
-    "memory": [],
-    "merge": ["mr_merge"],
-    "ngrams": [*CPU, "mr_ngrams"],
-    "postings": ["mr_postings"],
-    "output": [],
-    "process": [],
-    "radix": [*CPU, "mr_hash", "mr_radix", "mr_table_walk", "mr_sort", "mr_record"],
-    "reduce": [],
-    "sort": ["mr_sort"],
-    "table": [*CPU, "mr_hash", "mr_table", "mr_table_add", "mr_table_walk"],
-    "tokenize": CPU,
-    "unicode": ["mr_unicode", "mr_unicode_tables"],
-}
+class BuildExtensions(build_ext):
+    """Builds csrc first, as one static library from which each kernel takes what it calls."""
+
+    def run(self) -> None:
+        self.run_command("build_clib")
+        super().run()
+
+
+HEADERS = ["setup.py", *glob("csrc/*.h")]
+SOURCES = sorted(glob("csrc/*.c"))  # each compiled from the baseline instruction set up
+KERNELS = sorted(os.path.splitext(os.path.basename(path))[0] for path in glob("mrcore/kernels/*.pyx"))
 
 setup(
+    cmdclass={"build_ext": BuildExtensions},
+    options={"build_ext": {"parallel": os.cpu_count()}},
+    libraries=[
+        ("mrcsrc", {"sources": SOURCES, "include_dirs": ["csrc"], "cflags": flags, "obj_deps": {"": HEADERS}}),
+    ],
     ext_modules=cythonize(
         [
             Extension(
                 f"mrcore.kernels.{name}",
-                [f"mrcore/kernels/{name}.pyx", *(f"csrc/{source}.c" for source in sources)],
+                [f"mrcore/kernels/{name}.pyx"],
                 include_dirs=["csrc"],
                 extra_compile_args=flags,
                 extra_link_args=link,
-                depends=["setup.py", *glob("csrc/*.h"), *glob("mrcore/kernels/*.pxd")],
+                depends=[*HEADERS, *SOURCES, *glob("mrcore/kernels/*.pxd")],
             )
-            for name, sources in KERNELS.items()
+            for name in KERNELS
         ],
         compiler_directives={"language_level": "3", "embedsignature": True},
         build_dir="build/cython",
-    )
+    ),
 )

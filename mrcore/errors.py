@@ -86,6 +86,11 @@ def shown(path: bytes | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def plain_text(text: str) -> str:
+    """A text that UTF-8 can write, and so a message: lone surrogates are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def reason(error: OSError) -> str:
     """What the system says of an error, without Python's decoration."""
     return (error.strerror or str(error)).lower() if error.errno else str(error)

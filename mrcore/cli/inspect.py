@@ -134,8 +134,20 @@ def run_lines(path: bytes, *, blocks: bool, records: int | None) -> Iterator[str
                 yield from (f"  {shown(key)}\t{_show_value(value)}" for key, value in some)
 
 
+class _Pickle:
+    """A value that stays a pickle."""
+
+    def __init__(self, data: bytes) -> None:
+        self._size = len(data)
+
+    def __repr__(self) -> str:
+        return f"(a pickle of {self._size:,} bytes)"
+
+
 def _show_value(value: object) -> str:
-    return ",".join(f"{document}:{count}" for document, count in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ",".join(f"{document}:{count}" for document, count in value)
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
 
 
 def check_segment(reader: RunReader, segment: Segment) -> None:
@@ -154,11 +166,14 @@ def check_segment(reader: RunReader, segment: Segment) -> None:
 
 
 def read_records(reader: RunReader, segment: Segment) -> Iterator[tuple[bytes, object]]:
-    """A segment's records in their order: key and sum, or key and list of (document, count).
+    """A segment's records in their order: key and sum, list of (document, count), or tuple of values.
+
+    Pickles are not loaded: whoever wrote them may have meant harm.
 
     Raises:
         CorruptionError: naming file and byte of the block.
     """
+    from mrcore.kernels.codec import decode_values
     from mrcore.kernels.merge import decode
     from mrcore.kernels.postings import decode as decode_postings
 
@@ -168,8 +183,10 @@ def read_records(reader: RunReader, segment: Segment) -> Iterator[tuple[bytes, o
         try:
             if reader.kind == "sum":
                 yield from decode(block)
-            else:
+            elif reader.kind == "posting":
                 yield from ((key, decode_postings(value)) for key, value in _bytes_records(bytes(block)))
+            else:
+                yield from ((key, tuple(decode_values(value, _Pickle))) for key, value in _bytes_records(bytes(block)))
         except CorruptionError as error:
             raise reader.corrupt(at, str(error)) from error
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from mrcore.cli.progress import ProgressLine
-    from mrcore.runtime.job import Observer
     from mrcore.runtime.pipeline import Pipeline, PipelinePlan
     from mrcore.runtime.pipeline_run import PipelineResult
 
@@ -63,7 +61,7 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
         with _prints_are_notes() as stdout:
             pipeline, options = load_job(arguments), options_of(arguments)
             if not arguments.dry_run:
-                result = run_pipeline(pipeline, options, sink_of(arguments, stdout), _observer(progress))
+                result = run_pipeline(pipeline, options, sink_of(arguments, stdout), progress)
     finally:
         if progress is not None:
             progress.clear()
@@ -167,19 +165,6 @@ def _find(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
         some = ", ".join(job.__name__ for job in jobs) or "none"
         raise UsageError(f"which job: {shown(path)} has {some}: write {shown(path)}:NAME")
     return jobs[0]
-
-
-def _observer(progress: ProgressLine | None) -> Observer:
-    from mrcore.runtime.job import Observer
-
-    class Notes(Observer):
-        """Without a progress line: only what the functions log."""
-
-        def noted(self, kind: str, text: str) -> None:
-            if kind == "log":
-                write_note(f"mrcore: log: {shown(text)}")
-
-    return Notes() if progress is None else progress
 
 
 def _show_plan(pipeline: Pipeline, plan: PipelinePlan) -> str:

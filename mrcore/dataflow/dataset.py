@@ -41,6 +41,10 @@ def read_text(paths: Path | Iterable[Path], *, encoding: str | None = None) -> T
 
     Nothing is opened before a result is asked for.
     """
+    if encoding is not None:
+        from mrcore.engine.program import check_encoding
+
+        check_encoding(encoding)
     several = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
     return TextDataset(tuple(os.fspath(path) for path in several), encoding)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mrcore.dataflow.executors import Executor, options_of, parse_split
 from mrcore.engine.aggregates import check_aggregate
-from mrcore.engine.program import Program, Shuffle
+from mrcore.engine.program import Program, Shuffle, check_encoding
 from mrcore.errors import UsageError
 from mrcore.runtime.pipeline import Pipeline, TextSource
 from mrcore.runtime.pipeline_run import PipelineResult, run_pipeline
@@ -122,7 +122,7 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
     """A job as a pipeline of one stage.
 
     Raises:
-        UsageError: it is no job, or lacks a method.
+        UsageError: it is no job, lacks a method, or has one that cannot be called, or an encoding that is none.
     """
     if isinstance(job, type):
         if not issubclass(job, MapReduce):
@@ -131,14 +131,10 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
     if not isinstance(job, MapReduce):
         raise UsageError(f"not a job: {job!r}: write a class derived from mr.MapReduce")
     name = type(job).__name__
+    _check_methods(job, name)
     batches = _own(job, "map_batches")
     if not _own(job, "map") and not batches:
         raise UsageError(f"a job without map: {name}: write map(self, record, ctx)")
-    for method in ("map", "setup", "teardown"):
-        if not callable(getattr(job, method)):
-            raise UsageError(f"{method} of {name} is no method: {type(getattr(job, method)).__name__}")
-    if not callable(job.reduce):
-        raise UsageError(f"reduce of {name} is no method: for an aggregate write combine = {job.reduce!r}")
     aggregate = combine = None
     if job.combine is not None:
         if hasattr(job.combine, "__func__"):
@@ -159,6 +155,15 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
         verify=verify,
     )
     return Pipeline(TextSource(paths), (program,), name)
+
+
+def _check_methods(job: MapReduce, name: str) -> None:
+    for method in ("map", "reduce", "setup", "teardown", "partition", "map_batches"):
+        found = getattr(job, method)
+        if not callable(found):
+            hint = f"an aggregate goes into combine = {found!r}" if hasattr(found, "fold") else "write a method"
+            raise UsageError(f"{method} is no method: {name}: {found!r}: {hint}")
+    check_encoding(job.encoding)
 
 
 def _own(job: MapReduce, name: str) -> bool:

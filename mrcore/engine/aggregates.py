@@ -17,7 +17,7 @@ from mrcore.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Aggregation(Protocol):
@@ -103,17 +103,17 @@ class TopK:
     native, ones = None, False
 
     def __init__(self, k: int, key: Callable[[Any], Any] | None = None) -> None:
-        if k < 1:
-            raise UsageError(f"TopK of {k}: write 1 or more")
+        if type(k) is not int or k < 1:
+            raise UsageError(f"TopK of {k!r}: write 1 or more")
         self.k, self.key = k, key
 
     def fold(self, values: Iterable[Any]) -> Iterable[Any]:
         """The largest ones are the states."""
-        return heapq.nlargest(self.k, values, self.key)
+        return heapq.nlargest(self.k, _once(values), self.key)
 
     def finish(self, states: Iterable[Any]) -> list[Any]:
         """The largest of the largest."""
-        return heapq.nlargest(self.k, states, self.key)
+        return heapq.nlargest(self.k, _once(states), self.key)
 
     def __repr__(self) -> str:
         return f"mr.TopK({self.k})"
@@ -163,8 +163,8 @@ class Aggregate:
         idempotent: bool = False,
         exact: bool = True,
     ) -> None:
-        for name, function in (("add", add), ("merge", merge)):
-            if not callable(function):
+        for name, function in (("add", add), ("merge", merge), ("finish", finish)):
+            if not callable(function) and not (function is None and name == "finish"):
                 raise UsageError(f"Aggregate({name}=...) is not a function: {function!r}")
         self.zero, self.add, self.merge, self.end = zero, add, merge, finish
         self.commutative, self.idempotent, self.exact = commutative, idempotent, exact
@@ -214,6 +214,11 @@ class Reduce:
 
     def __repr__(self) -> str:
         return f"reduce_by_key({getattr(self.function, '__qualname__', self.function)})"
+
+
+def _once(values: Iterable[Any]) -> Iterator[Any]:
+    """An iterator that may be asked for again when it has ended, as nlargest does; a group's values may not."""
+    yield from values
 
 
 def check_aggregate(found: object) -> None:

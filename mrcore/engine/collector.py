@@ -196,7 +196,11 @@ class Collector:
         with user_errors(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
-            yield from aggregate.fold(values)
+            for state in aggregate.fold(values):
+                try:
+                    yield state
+                except GeneratorExit:  # it could not be written: an error of ours, or of a value's, and not of fold's
+                    return
 
     def _combine(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         key, combine = self._key(data), self.shuffle.combine
@@ -205,7 +209,11 @@ class Collector:
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):
-                yield value_of(pair, key)
+                value = value_of(pair, key)
+                try:
+                    yield value
+                except GeneratorExit:  # as above
+                    return
 
 
 def value_of(pair: Any, key: Any) -> Any:
@@ -217,5 +225,8 @@ def value_of(pair: Any, key: Any) -> Any:
     if type(pair) is not tuple or len(pair) != 2:
         raise TypeError(f"combine() yielded {type(pair).__name__}: yield (key, value) pairs")
     if pair[0] != key or type(pair[0]) is not type(key):
-        raise ValueError(f"combine() yielded the key {pair[0]!r} in the group of {key!r}: a combiner keeps the key")
+        raise ValueError(
+            f"combine() yielded the key {shown_value(pair[0])} in the group of {shown_value(key)}: "
+            "a combiner keeps the key"
+        )
     return pair[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mrcore.errors import UsageError
+from mrcore.errors import UsageError, UserCodeError, plain_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Context:
         """The counter of this name, made when it is first asked for.
 
         Raises:
-            UsageError: the name is empty or no str, or that of a counter of mrcore's own.
+            UsageError: the name is empty or no printable str, or that of a counter of mrcore's own.
         """
         found = self._counters.get(name)
         if found is None:
@@ -96,22 +96,30 @@ class Context:
 
     def status(self, text: str) -> None:
         """Says what the task is at; shown with the job's progress."""
-        self._note("status", _clean(text))
+        self._note("status", plain_text(str(text)[:TEXT_MAX]))
 
     def log(self, text: str) -> None:
         """Writes a line to the job's log: standard error."""
-        self._note("log", _clean(text))
+        self._note("log", plain_text(str(text)[:TEXT_MAX]))
 
     def open(self, path: bytes | None, at: Callable[[], int]) -> None:
         """The records that come are of this file (of the engine's use)."""
         self.input = RecordInput(at)
         self.input.file = None if path is None else os.fsdecode(path)
 
+    def on_trial(self) -> Context:
+        """One for calls that are only a test: the same record, its own counters, nothing said (of the engine's use)."""
+        other = Context(self.task, self.phase, lambda kind, text: None)
+        other.input = self.input
+        return other
+
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """The counters' names and values, by name (of the engine's use)."""
+        """The counters' names and values, by name (of the engine's use).
+
+        Raises:
+            UserCodeError: a value was set, and to no int.
+        """
+        for name, counter in self._counters.items():
+            if type(counter.value) is not int:
+                raise UserCodeError(f"a counter's value was set: {name}: {counter.value!r}: call add()")
         return tuple((name, self._counters[name].value) for name in sorted(self._counters))
-
-
-def _clean(text: object) -> str:
-    """Text that UTF-8 has a form for, not too long."""
-    return str(text)[:TEXT_MAX].encode("utf-8", "backslashreplace").decode()

@@ -13,7 +13,7 @@ import pickle
 import types
 from typing import Any
 
-from mrcore.errors import SerializationError
+from mrcore.errors import SerializationError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load_program(data: bytes) -> Any:
         ) from error
     except Exception as error:
         raise SerializationError(
-            f"the job does not load in the worker: {type(error).__name__}: {error}: "
+            f"the job does not load in the worker: {type(error).__name__}: {shown(str(error))}: "
             "do at call time what an import or __setstate__ of it does"
         ) from error
 
@@ -57,10 +57,23 @@ def dumps(value: object) -> bytes:
     Raises:
         SerializationError: naming the part that cannot be pickled.
     """
+    name = f"a value of type {type(value).__name__}"
     try:
-        return pickle.dumps(value, 5)
-    except Exception:  # a class of the user's __main__, a lambda: by value
-        return _dump_by_value(value, f"a value of type {type(value).__name__}")
+        data = pickle.dumps(value, 5)
+    except Exception:  # a lambda, or in a worker a class of the user's __main__: by value
+        return _dump_by_value(value, name)
+    if any(module in data for module in _homeless()):  # perhaps only as text, which costs time and nothing else
+        return _dump_by_value(value, name)
+    return data
+
+
+def _homeless() -> list[bytes]:
+    """Names of modules that no other process finds under them."""
+    import sys
+
+    known = sys.modules.get("cloudpickle")  # `mrcore run` registers the job's file there
+    registered = known.list_registry_pickle_by_value() if known is not None else ()
+    return [b"__main__", *(name.encode() for name in registered)]
 
 
 loads = pickle.loads
@@ -75,7 +88,7 @@ def _dump_by_value(value: object, name: str) -> bytes:
         where, kind = _culprit(value)
         what = f"{name}{where}" if where else name
         raise SerializationError(
-            f"cannot be pickled: {what}, of type {kind}: {type(error).__name__}: {error}: "
+            f"cannot be pickled: {what}, of type {kind}: {type(error).__name__}: {shown(str(error))}: "
             "make it inside setup() or the function that uses it"
         ) from error
     return data
@@ -86,7 +99,7 @@ def _culprit(value: object) -> tuple[str, str]:
     left = [PARTS_MAX]
     path, current = "", value
     for _ in range(DEPTH_MAX):
-        for name, part in _parts(current):
+        for name, part in _found_parts(current):
             left[0] -= 1
             if left[0] < 0:
                 break
@@ -108,19 +121,19 @@ def _can(value: object) -> bool:
     return True
 
 
+def _found_parts(value: object) -> list[tuple[str, object]]:
+    """The parts that can be looked at: what a user's class does when it is asked for them is its own."""
+    found = []
+    with contextlib.suppress(Exception):
+        for part in _parts(value):
+            found.append(part)  # those before one that fails count
+            if len(found) == PARTS_MAX:
+                break
+    return found
+
+
 def _parts(value: object) -> Iterator[tuple[str, object]]:
-    """What a value is made of, each with the text that leads to it; nothing of what does not like to be looked at."""
-    parts = _held(value)
-    while True:
-        try:
-            yield next(parts)
-        except StopIteration:
-            return
-        except Exception:  # a property, or __getattr__, of the user's
-            return
-
-
-def _held(value: object) -> Iterator[tuple[str, object]]:
+    """What a value is made of, each with the text that leads to it."""
     if isinstance(value, dict):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -128,8 +141,7 @@ def _held(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, list | tuple | set | frozenset):
         yield from ((f"[{index}]", part) for index, part in enumerate(value))
     elif isinstance(value, functools.partial):
-        yield from (("'s func", value.func), *((f"'s args[{i}]", part) for i, part in enumerate(value.args)))
-        yield from ((f"'s {name}", part) for name, part in value.keywords.items())
+        yield from ((f"'s {name}", getattr(value, name)) for name in ("func", "args", "keywords"))
     elif isinstance(value, types.MethodType):
         yield "", value.__self__
         yield "", value.__func__
@@ -137,8 +149,10 @@ def _held(value: object) -> Iterator[tuple[str, object]]:
         yield from _held_by_function(value)
     elif not isinstance(value, type):
         yield from ((f".{name}", part) for name, part in getattr(value, "__dict__", {}).items())
-        slots = [slot for kind in type(value).__mro__ for slot in kind.__dict__.get("__slots__", ())]
-        yield from ((f".{name}", getattr(value, name)) for name in slots if hasattr(value, name))
+        for kind in type(value).__mro__:
+            slots = kind.__dict__.get("__slots__", ())
+            names = (slots,) if isinstance(slots, str) else tuple(slots)
+            yield from ((f".{name}", getattr(value, name)) for name in names if hasattr(value, name))
 
 
 def _held_by_function(function: types.FunctionType) -> Iterator[tuple[str, object]]:

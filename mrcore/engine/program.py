@@ -13,6 +13,7 @@ import sys
 from typing import Any, NamedTuple
 
 from mrcore.engine.pickling import dump_program, load_program
+from mrcore.errors import UsageError
 from mrcore.storage.partfile import PartWriter, read_part
 
 TYPE_CHECKING = False
@@ -49,6 +50,19 @@ class Program(NamedTuple):
     columns: int = 2  # of text output
 
 
+def check_encoding(name: object) -> None:
+    """Refuses what is no encoding of text.
+
+    Raises:
+        UsageError: naming it.
+    """
+    try:
+        if name is not None:
+            b"\n".decode(name, "ignore")  # type: ignore[arg-type]  # which is what is found out here
+    except (LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"not an encoding of text: {name!r}: {error}: write one such as 'utf-8'") from error
+
+
 def write_program(path: bytes, program: Program) -> Code:
     """Pickles a program into a file.
 
@@ -60,7 +74,7 @@ def write_program(path: bytes, program: Program) -> Code:
     data = dump_program(program)
     with PartWriter(path, sync=False) as part:
         part.write(data)
-    places = tuple(os.path.abspath(place) for place in sys.path)  # "" is the current directory
+    places = tuple(os.fsencode(os.path.abspath(place)) for place in sys.path)  # "" is the current directory
     return Code(path, part.size, part.check, places)
 
 
@@ -71,8 +85,9 @@ def read_program(code: Code) -> Program:
         SerializationError: a module of the user's is missing here.
         CorruptionError: the file is not what was written.
     """
-    if list(code.places) != sys.path:
-        sys.path[:] = code.places
+    places = [os.fsdecode(place) for place in code.places]
+    if places != sys.path:
+        sys.path[:] = places
     program = load_program(read_part(code.path, code.size, code.check))
     assert isinstance(program, Program)
     return program

@@ -14,7 +14,7 @@ from mrcore.engine.pickling import loads
 from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
 from mrcore.engine.spec import TaskResult
-from mrcore.engine.user_code import Enough, user_code
+from mrcore.engine.user_code import Enough, raised_by_us, user_code
 from mrcore.errors import BadRecordError, shown
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.drain import RecordFeed
@@ -121,7 +121,7 @@ def _run_source(task: _Task, taker: Taker) -> tuple[int, int]:
         with user_code(task.where, task.spec.memory):
             made = program.teardown(ctx)
             if made is not None:
-                chain.push_all(made, "teardown")
+                Chain((), taker, ctx).push_all(made, "teardown")  # they are made: not to go through map
     return read
 
 
@@ -143,8 +143,8 @@ def _run_text(task: _Task, chain: Chain) -> tuple[int, int]:
             try:
                 bytes_in += feed_span(keys, span, task.env.progress, copied=True)
             except UnicodeDecodeError as error:
-                if error.object is not getattr(feed, "undecoded", None):
-                    raise  # the user's own
+                if not raised_by_us(error):
+                    raise
                 raise BadRecordError(
                     f"not {program.encoding}: {shown(span.path)}, byte {feed.offset + error.start}: "
                     "name another encoding, or leave it out and take bytes"

@@ -88,7 +88,7 @@ class Code(msgspec.Struct, frozen=True, array_like=True):
     path: bytes
     size: int
     check: str  # XXH3-64
-    places: tuple[str, ...]  # where modules are imported from
+    places: tuple[bytes, ...]  # where modules are imported from
     ceiling: int = 0  # bytes that a worker process that runs it may map; 0: no limit
 
 

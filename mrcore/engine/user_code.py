@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 
-from mrcore.errors import BudgetError, MrcoreError, UserCodeError, shown
+from mrcore.errors import BudgetError, MrcoreError, UserCodeError, plain_text, shown
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.drain import RecordTooLarge
 from mrcore.kernels.groups import ValuesReadError
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 TEXT_MAX = 500  # letters of an exception's text
-LINE_MAX = 2000  # letters of a line of a traceback
-LINES_MAX = 200
+TRACEBACK_MAX = 20_000  # letters, of which the last ones are the exception's text
 
 
 class Enough(Exception):
@@ -60,6 +59,10 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
         yield
     except (MrcoreError, GeneratorExit, Enough):
         raise
+    except KeyboardInterrupt as error:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # Ctrl-C; to a worker, which ignores it, none comes, and the function itself raised this
+        raise _wrapped(error, f"KeyboardInterrupt: {_text(error)}", where) from error
     except YieldError as error:
         place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
         raise UserCodeError(f"{shown(str(error))}{place}: {where()}") from None
@@ -76,8 +79,6 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     except SystemExit as error:
         raise _wrapped(error, f"the job's own code called exit({shown_value(error.code)})", where) from error
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # the user's Ctrl-C; in a worker, which ignores it, the function itself raised this
         raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
 
 
@@ -132,8 +133,17 @@ def user_traceback(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, first)
     except Exception:  # an exception whose own methods fail
         lines = [*traceback.format_tb(first), type(error).__name__, "\n"]
-    cut = [line if len(line) <= LINE_MAX else f"{line[:LINE_MAX]}... ({len(line):,} letters)\n" for line in lines]
-    return "".join(cut[-LINES_MAX:]).rstrip("\n")
+    text = plain_text("".join(lines).rstrip("\n"))
+    half = TRACEBACK_MAX // 2
+    return text if len(text) <= TRACEBACK_MAX else f"{text[:half]}\n...\n{text[-half:]}"
+
+
+def raised_by_us(error: BaseException) -> bool:
+    """Did mrcore's own code raise it, and no function of the user's that it had called?"""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and _is_ours(last)
 
 
 def _is_ours(frame: TracebackType) -> bool:

@@ -33,7 +33,7 @@ def verified(shuffle: Shuffle, key: Any, values: Iterable[Any], ctx: Context) ->
     Raises:
         UserCodeError: with a counterexample.
     """
-    each = iter(values)
+    each = (value for value in values)  # chain() asks it again when it has ended, which a group's values do not allow
     some = list(itertools.islice(each, VALUES_MAX))
     aggregate: object = shuffle.aggregate
     if isinstance(aggregate, Aggregate):
@@ -59,6 +59,8 @@ class _Pairwise(Aggregate):
 
 
 def _check_combine(shuffle: Shuffle, key: Any, some: list[Any], ctx: Context) -> None:
+    ctx = ctx.on_trial()
+
     def combined(values: list[Any]) -> list[Any]:
         assert shuffle.combine is not None
         return [value for _, value in shuffle.combine(key, iter(copy.deepcopy(values)), ctx)]
@@ -116,7 +118,9 @@ def _same(a: Any, b: Any, *, exact: bool) -> bool:
         return a == b or (a != a and b != b) or (not exact and math.isclose(a, b))
     if type(a) is type(b) and isinstance(a, list | tuple):
         return len(a) == len(b) and all(_same(x, y, exact=exact) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
+    same = a == b
+    every = getattr(same, "all", None)  # of NumPy arrays each element is compared
+    return bool(every() if callable(every) else same)
 
 
 def _show(value: Any) -> str:

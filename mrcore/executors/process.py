@@ -148,6 +148,14 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+def _shown_signal(number: int) -> str:
+    """A signal's name, which most real-time signals do not have."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _shown_task(spec: TaskSpec) -> str:
     """A task, for an error."""
     spans = getattr(spec, "spans", ())

@@ -7,6 +7,7 @@ is ever left behind. Ctrl-C and requests to end are the coordinator's to handle.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ import msgspec
 from mrcore import resources
 from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec, decode_spec
 from mrcore.engine.task import TaskEnv, run_task
-from mrcore.errors import MrcoreError
+from mrcore.errors import MrcoreError, plain_text
 from mrcore.kernels.process import die_with_parent
 from mrcore.wire.frames import FrameDecoder, encode_frame
 from mrcore.wire.messages import (
@@ -33,7 +34,6 @@ from mrcore.wire.messages import (
 )
 
 _OUTPUT = re.compile(r"/(map|part)-[-\d]+\.attempt-\d+(\.merge-\d+)?$")
-USER_TRACEBACK_MAX = 64 << 10  # letters; its end says what was raised
 PROGRESS_BYTES = 32 << 20  # consumed input between two messages about it
 
 
@@ -64,40 +64,33 @@ def serve(peer: socket.socket) -> None:
         for payload in decoder.feed(data):
             message = decode_message(payload)
             assert isinstance(message, RunTask)
-            answer = _run(message.spec, env, peer.fileno())
-            sys.stdout.flush()  # what a user's function printed
+            answer = _run(message.spec, env)
             send(TaskProgressed(unreported))
             unreported = 0
             send(answer)
 
 
-def _run(spec: bytes, env: TaskEnv, peer: int) -> TaskFinished | TaskFailed:
+def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
     try:
         task = decode_spec(spec)
         if isinstance(task, PythonMapSpec | PythonReduceSpec):
-            _contain(task.code.ceiling, peer)
+            _contain(task.code.ceiling)
         return TaskFinished(msgspec.msgpack.encode(run_task(task, env)))
     except MrcoreError as error:
-        user_traceback = _clean(getattr(error, "user_traceback", "")[-USER_TRACEBACK_MAX:])
-        return TaskFailed(type(error).__name__, _clean(str(error)), _clean(_traceback()), user_traceback)
+        user = plain_text(getattr(error, "user_traceback", ""))
+        return TaskFailed(type(error).__name__, plain_text(str(error)), _traceback(), user)
     except (BrokenPipeError, ConnectionResetError):
         raise  # the coordinator is gone, and so is the reason to go on
     except Exception as error:  # a defect of ours: reported, not hidden
-        return TaskFailed("", _clean(f"{type(error).__name__}: {error}"), _clean(_traceback()))
+        return TaskFailed("", plain_text(f"{type(error).__name__}: {error}"), _traceback())
 
 
-def _clean(text: str) -> str:
-    """Text as a message can hold it: UTF-8 has no lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _contain(ceiling: int, peer: int) -> None:
-    """Keeps users' functions from what would harm others: all of the machine's memory, and our files from forks."""
+def _contain(ceiling: int) -> None:
+    """Keeps users' functions from taking all of the machine's memory."""
     import resource
 
-    if resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY and ceiling:
-        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, resource.RLIM_INFINITY))
-        os.register_at_fork(after_in_child=lambda: _detach(peer))
+    if ceiling and resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _detach(peer: int) -> None:
@@ -113,7 +106,7 @@ def _detach(peer: int) -> None:
 def _traceback() -> str:
     import traceback  # seldom needed, and a tenth of a worker's start
 
-    return traceback.format_exc()
+    return plain_text(traceback.format_exc())
 
 
 def main() -> None:
@@ -125,8 +118,11 @@ def main() -> None:
     die_with_parent()
     if os.getppid() != parent:
         return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what users print must not wait for an end that is a kill
     try:
         with socket.socket(fileno=fd) as peer:
+            os.register_at_fork(after_in_child=lambda: _detach(fd))
             serve(peer)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the coordinator closed: it wants no answer

@@ -8,7 +8,6 @@ smaller than a native job's: an eighth of the input, from 1 MiB to 64 MiB.
 
 from __future__ import annotations
 
-import codecs
 from typing import Any, NamedTuple
 
 from mrcore import config, resources
@@ -81,8 +80,6 @@ def plan_pipeline(pipeline: Pipeline, options: Options) -> PipelinePlan:
         BudgetError: the memory would not do.
     """
     check_options(options)
-    for program in pipeline.stages:
-        check_encoding(program.encoding)
     source = pipeline.source
     inputs = find_inputs(source.paths) if isinstance(source, TextSource) else []
     total = sum(found.bytes for found in inputs)
@@ -107,19 +104,6 @@ def plan_pipeline(pipeline: Pipeline, options: Options) -> PipelinePlan:
         raise BudgetError(f"not enough memory for this job: {config.show_size(memory)}: {hint}")
     ceiling = max(2 * config.GIB, available // max(1, workers)) + share + config.GIB // 2
     return PipelinePlan(inputs, splits, split, workers, memory, share, memory_least, options.tmp_limit, ceiling)
-
-
-def check_encoding(encoding: str | None) -> None:
-    """Refuses an encoding that Python does not know.
-
-    Raises:
-        UsageError: naming it.
-    """
-    try:
-        if encoding is not None:
-            codecs.lookup(encoding)
-    except LookupError:
-        raise UsageError(f"unknown encoding: {encoding}: write one that Python knows, such as utf-8") from None
 
 
 def python_split(input_bytes: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from mrcore.engine.pickling import dumps
 from mrcore.engine.program import write_program
 from mrcore.engine.spec import Disk, Elements, PythonMapSpec, PythonReduceSpec, TaskResult
-from mrcore.errors import UserCodeError
+from mrcore.errors import UserCodeError, shown
 from mrcore.formats.typed_text import read_typed
 from mrcore.kernels.codec import encode_values, show_kinds
 from mrcore.kernels.merge import encode_bytes_record
@@ -59,6 +60,16 @@ class PipelineResult(NamedTuple):
             yield from read_typed(os.fsencode(path), types)
 
 
+class LogObserver(Observer):
+    """Shows nothing but what users' functions log."""
+
+    def noted(self, kind: str, text: str) -> None:
+        """Prints a line for the log to standard error, if that can be written."""
+        if kind == "log":
+            with contextlib.suppress(OSError, ValueError):
+                print(f"mrcore: log: {shown(text)}", file=sys.stderr, flush=True)
+
+
 def run_pipeline(
     pipeline: Pipeline, options: Options, sink: Sink | None, observer: Observer | None = None, limit: int | None = None
 ) -> PipelineResult:
@@ -72,7 +83,7 @@ def run_pipeline(
     Raises:
         MrcoreError: of the kind that says whose fault it is.
     """
-    observer = observer or Observer()
+    observer = observer or LogObserver()
     clock = Clock()
     plan = plan_pipeline(pipeline, options)
     observer.planned(plan)

@@ -319,13 +319,13 @@ FILES = {
     "import sys; sys.exit(9)": (1, "called exit(9)", "while job.py was loaded"),
     "": (2, "which job: job.py has none"),
     "import mrcore\nclass A(mrcore.MapReduce): pass": (2, "a job without map: A"),
-    "import mrcore\nclass A(mrcore.MapReduce): map = 5": (2, "map of A is no method: int"),
+    "import mrcore\nclass A(mrcore.MapReduce): map = 5": (2, "map is no method: A: 5"),
     "import mrcore\nclass A(mrcore.MapReduce):\n    def map(self, r, c): pass\n    reduce = mrcore.Sum()":
-        (2, "reduce of A is no method: for an aggregate write combine = mr.Sum()"),
+        (2, "reduce is no method: A: mr.Sum(): an aggregate goes into combine"),
     "import mrcore\nclass A(mrcore.MapReduce):\n    def map(self, r, c): pass\n    combine = mrcore.Sum":
         (2, "not an aggregate but its class: Sum: write mr.Sum()"),
     "import mrcore\nclass A(mrcore.MapReduce):\n    def map(self, r, c): pass\n    encoding = 'klingon'":
-        (2, "unknown encoding: klingon"),
+        (2, "not an encoding of text: 'klingon'"),
     "import mrcore\nclass A(mrcore.MapReduce):\n    def __init__(self, x): pass": (2, "does not take these arguments"),
 }  # fmt: skip
 
