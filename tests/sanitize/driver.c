@@ -15,6 +15,7 @@ int main(void)
         {"sort", check_sort},
         {"table", check_table},
         {"radix", check_radix},
+        {"values", check_values},
         {"record", check_record},
         {"merge", check_merge},
         {"postings", check_postings},

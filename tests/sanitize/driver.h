@@ -96,6 +96,7 @@ void check_fault(void);
 void check_sort(void);
 void check_table(void);
 void check_radix(void);
+void check_values(void);
 void check_record(void);
 void check_merge(void);
 void check_postings(void);

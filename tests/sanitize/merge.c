@@ -252,6 +252,7 @@ typedef struct {
     run *runs;
     uint32_t k;
     output joined[KEYS]; /* the values of each key */
+    output apart[KEYS];  /* its records, in the order of the runs */
     int present[KEYS];
     uint8_t *key[KEYS];  /* ascending; many share a word */
     size_t len[KEYS];
@@ -270,6 +271,9 @@ static run make_list_run(dice *dice, lists *lists)
             append_part(&block, lists->key[i], lists->len[i]);
             append_part(&block, value, size);
             append(&lists->joined[i], value, size);
+            append_part(&lists->apart[i], lists->key[i], lists->len[i]);
+            append_part(&lists->apart[i], value, size);
+            lists->apart[i].records++;
             lists->present[i] = 1;
             if (!roll(dice, 4)) {
                 run_add(&made, block.bytes, block.size);
@@ -302,34 +306,50 @@ static lists make_lists(dice *dice, uint32_t k)
     return made;
 }
 
+static void lists_end(lists *lists)
+{
+    for (uint32_t i = 0; i < lists->k; i++)
+        run_free(&lists->runs[i]);
+    for (size_t i = 0; i < KEYS; i++) {
+        free(lists->joined[i].bytes);
+        free(lists->apart[i].bytes);
+        free(lists->key[i]);
+    }
+    free(lists->runs);
+}
+
+static void check_lists(const lists *lists, mr_value_kind kind, size_t room, output *expected)
+{
+    output found = {0}, none = {0};
+    CHECK(merge_runs(lists->runs, lists->k, kind, MR_EMIT_RECORDS, 7, room, &found) == MR_OK);
+    CHECK(found.size == expected->size && found.records == expected->records);
+    CHECK(!found.size || !memcmp(found.bytes, expected->bytes, found.size));
+    CHECK(merge_runs(lists->runs, lists->k, kind, MR_EMIT_NOTHING, 7, room, &none) == MR_OK);
+    CHECK(!none.size && none.records == expected->records);
+    free(expected->bytes);
+    free(found.bytes);
+    free(none.bytes);
+}
+
 static void lists_round(dice *dice, uint32_t k)
 {
     lists lists = make_lists(dice, k);
-    output expected = {0}, found = {0}, none = {0};
+    output joined = {0}, apart = {0};
     size_t room = 1 + roll(dice, roll(dice, 2) ? 100 : 5000);
     for (size_t i = 0; i < KEYS; i++) {
-        if (lists.present[i]) {
-            append_part(&expected, lists.key[i], lists.len[i]);
-            append_part(&expected, lists.joined[i].bytes, lists.joined[i].size);
-            expected.records++;
-        }
+        if (!lists.present[i])
+            continue;
+        append_part(&joined, lists.key[i], lists.len[i]);
+        append_part(&joined, lists.joined[i].bytes, lists.joined[i].size);
+        joined.records++;
+        append(&apart, lists.apart[i].bytes, lists.apart[i].size);
+        apart.records += lists.apart[i].records;
     }
-    CHECK(merge_runs(lists.runs, k, MR_VALUE_POSTING, MR_EMIT_RECORDS, 7, room, &found) == MR_OK);
-    CHECK(found.size == expected.size && found.records == expected.records);
-    CHECK(!found.size || !memcmp(found.bytes, expected.bytes, found.size));
-    CHECK(merge_runs(lists.runs, k, MR_VALUE_POSTING, MR_EMIT_NOTHING, 7, room, &none) == MR_OK);
-    CHECK(!none.size && none.records == expected.records);
+    check_lists(&lists, MR_VALUE_POSTING, room, &joined);
+    check_lists(&lists, MR_VALUE_BYTES, room, &apart);
     check_damaged(dice, lists.runs, k, MR_VALUE_POSTING);
-    for (uint32_t i = 0; i < k; i++)
-        run_free(&lists.runs[i]);
-    for (size_t i = 0; i < KEYS; i++) {
-        free(lists.joined[i].bytes);
-        free(lists.key[i]);
-    }
-    free(lists.runs);
-    free(expected.bytes);
-    free(found.bytes);
-    free(none.bytes);
+    check_damaged(dice, lists.runs, k, MR_VALUE_BYTES);
+    lists_end(&lists);
 }
 
 void check_record(void)

@@ -171,6 +171,90 @@ static void table_round(counter *counter, dice *dice, const mr_dispatch *dispatc
     free(folded);
 }
 
+#define ADDED 60
+
+/* Keys of all lengths, the first ones of each part's edges, and what was added to each. */
+typedef struct {
+    uint8_t bytes[ADDED][330];
+    size_t len[ADDED];
+    int64_t sum[ADDED];
+    int present[ADDED];
+} sums;
+
+static void sums_start(sums *sums, dice *dice)
+{
+    static const size_t edges[] = {0, 1, 6, 7, 8, 9, 14, 15, 16, 17, 300};
+    memset(sums, 0, sizeof *sums);
+    for (size_t i = 0; i < ADDED; i++) {
+        sums->len[i] = i < 11 ? edges[i] : 3 + roll(dice, 30);
+        for (size_t at = 0; at < sums->len[i]; at++)
+            sums->bytes[i][at] = (uint8_t)(i + at / 3);
+    }
+}
+
+/* Adds a batch whose text ends where the slack does; a sum that would leave int64 is left as it was. */
+static void add_batch(counter *counter, dice *dice, sums *sums, size_t n)
+{
+    size_t *key = fresh(n * sizeof *key), size = 0, next = 0;
+    uint32_t *offset = fresh((n + 1) * sizeof *offset);
+    int64_t *values = fresh(n * sizeof *values);
+    for (size_t i = 0; i < n; i++) {
+        key[i] = roll(dice, ADDED);
+        offset[i] = (uint32_t)size;
+        size += sums->len[key[i]];
+        values[i] = roll(dice, 20) ? (int64_t)roll(dice, 100) - 50 : (roll(dice, 2) ? INT64_MAX : INT64_MIN) / 2;
+    }
+    offset[n] = (uint32_t)size;
+    uint8_t *text = memset(fresh(size + MR_TABLE_ADD_SLACK), 0xAA, size + MR_TABLE_ADD_SLACK);
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + offset[i], sums->bytes[key[i]], sums->len[key[i]]);
+    for (mr_status status = MR_NEED_ROOM; status != MR_OK;) {
+        size_t before = next;
+        status = mr_table_add(&counter->table, text, offset, values, n, &next);
+        CHECK(before <= next && next <= n);
+        for (size_t i = before; i < next; i++) {
+            CHECK(mr_int64_add(sums->sum[key[i]], values[i], &sums->sum[key[i]]));
+            sums->present[key[i]] = 1;
+        }
+        if (status == MR_NEED_ROOM)
+            grow(counter);
+        else if (status == MR_OVERFLOW) {
+            int64_t sum;
+            CHECK(!mr_int64_add(sums->sum[key[next]], values[next], &sum));
+            next++;
+        }
+    }
+    CHECK(next == n);
+    free(text);
+    free(values);
+    free(offset);
+    free(key);
+}
+
+static void add_round(counter *counter, dice *dice)
+{
+    sums *sums = fresh(sizeof *sums);
+    mr_table_cursor cursor = {0};
+    uint8_t scratch[MR_TABLE_SCRATCH] = {0};
+    const uint8_t *key;
+    size_t len, found = 0, present = 0;
+    int64_t count;
+    sums_start(sums, dice);
+    for (int batch = 0; batch < 12; batch++)
+        add_batch(counter, dice, sums, batch ? roll(dice, MR_TABLE_ADD_MAX + 1) : MR_TABLE_ADD_MAX);
+    for (; (key = mr_table_next(&counter->table, &cursor, scratch, &len, &count)); found++) {
+        size_t i = 0;
+        while (i < ADDED && (sums->len[i] != len || memcmp(sums->bytes[i], key, len)))
+            i++;
+        CHECK(i < ADDED && sums->present[i] && count == sums->sum[i]);
+    }
+    for (size_t i = 0; i < ADDED; i++)
+        present += (size_t)sums->present[i];
+    CHECK(found == present);
+    counter_clear(counter);
+    free(sums);
+}
+
 void check_table(void)
 {
     for (int level = 0; level < MR_CPU_LEVELS; level++) {
@@ -179,6 +263,8 @@ void check_table(void)
         counter *one = fresh(sizeof *one);
         for (int table = 0; dispatch && table < 3; table++) {
             counter_start(one);
+            for (int round = 0; round < 8; round++)
+                add_round(one, &dice);
             for (size_t len = 0; len < 200; len++)
                 table_round(one, &dice, dispatch, len);
             for (size_t round = 0; round < 30; round++)
