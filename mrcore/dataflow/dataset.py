@@ -81,6 +81,10 @@ class _Records:
         """The first records."""
         return self._python().take(count, executor)
 
+    def collect(self, executor: Executor | None = None) -> list[Any]:
+        """All records, in their order. Holds the whole text in memory, beside the budget."""
+        return self._python().collect(executor)
+
 
 class _TextFields(NamedTuple):
     paths: tuple[str | bytes, ...]

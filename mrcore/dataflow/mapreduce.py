@@ -54,10 +54,14 @@ class MapReduce:
         raise NotImplementedError
 
     def setup(self, ctx: Context) -> None:
-        """Called before a task's first record or key."""
+        """Called before a task's first record or key; ``ctx.phase`` says which of the two."""
 
     def teardown(self, ctx: Context) -> Any:
-        """Called after a task's last record or key; may yield pairs."""
+        """Called after a task's last record or key.
+
+        It may yield pairs: those of a map task are shuffled like the others, those of a reduce
+        task stand behind its others. ``ctx.phase`` says which it is: ``"map"`` or ``"reduce"``.
+        """
 
     def partition(self, key: Any, reducers: int) -> int:
         """Which reducer gets a key, modulo their number. By default a hash of the key decides."""

@@ -17,7 +17,7 @@ from mrcore.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 
 class Aggregation(Protocol):
@@ -109,11 +109,11 @@ class TopK:
 
     def fold(self, values: Iterable[Any]) -> Iterable[Any]:
         """The largest ones are the states."""
-        return heapq.nlargest(self.k, _once(values), self.key)
+        return heapq.nlargest(self.k, values, self.key)
 
     def finish(self, states: Iterable[Any]) -> list[Any]:
         """The largest of the largest."""
-        return heapq.nlargest(self.k, _once(states), self.key)
+        return heapq.nlargest(self.k, states, self.key)
 
     def __repr__(self) -> str:
         return f"mr.TopK({self.k})"
@@ -215,10 +215,6 @@ class Reduce:
     def __repr__(self) -> str:
         return f"reduce_by_key({getattr(self.function, '__qualname__', self.function)})"
 
-
-def _once(values: Iterable[Any]) -> Iterator[Any]:
-    """An iterator that may be asked for again when it has ended, as nlargest does; a group's values may not."""
-    yield from values
 
 
 def check_aggregate(found: object) -> None:

@@ -33,7 +33,7 @@ def verified(shuffle: Shuffle, key: Any, values: Iterable[Any], ctx: Context) ->
     Raises:
         UserCodeError: with a counterexample.
     """
-    each = (value for value in values)  # chain() asks it again when it has ended, which a group's values do not allow
+    each = iter(values)
     some = list(itertools.islice(each, VALUES_MAX))
     aggregate: object = shuffle.aggregate
     if isinstance(aggregate, Aggregate):

@@ -26,6 +26,11 @@ cdef class Values:
     cdef int64_t group
     cdef bint ended
     cdef object single
+    cdef object take(self)
+
+
+cdef class ValuesIterator:
+    cdef Values values
 
 
 cdef Values values_of(Groups groups, ValueCodec codec)

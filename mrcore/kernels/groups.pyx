@@ -96,9 +96,14 @@ cdef class Values:
         if self.ended:
             raise ValuesReadError("the values of a group were read twice: they can be read once, in their order; "
                                   "keep them, as in list(values), or keep what you need of them")
-        return self
+        cdef ValuesIterator iterator = ValuesIterator.__new__(ValuesIterator)
+        iterator.values = self
+        return iterator
 
     def __next__(self):
+        return self.take()
+
+    cdef object take(self):
         cdef const uint8_t *end
         cdef const uint8_t *at
         if self.ended:
@@ -117,6 +122,19 @@ cdef class Values:
 
     def __reduce__(self):
         raise ValuesReadError("the values of a group cannot be kept as they are: keep list(values)")
+
+
+cdef class ValuesIterator:
+    """One look at the values. It may be asked for itself when it has ended, as heapq.nlargest() and chain() do."""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.values.take()
+
+    def __reduce__(self):
+        return self.values.__reduce__()
 
 
 cdef Values values_of(Groups groups, ValueCodec codec):
