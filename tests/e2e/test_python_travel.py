@@ -1,4 +1,4 @@
-"""How users' functions reach the workers, whatever the program is that they are written in; and JOB.py on the command line."""
+"""How users' functions reach the workers, whatever program they stand in; and JOB.py on the command line."""
 
 import json
 import subprocess
@@ -108,7 +108,12 @@ def as_job(inputs, least):
 def nothing(inputs):
     return mr.read_text(inputs)
 """
-BESIDE = b"from typing import NamedTuple\ndef split(record): return record.split()\nclass Pair(NamedTuple):\n    a: str\n    b: int\n"
+BESIDE = b"""from typing import NamedTuple
+def split(record): return record.split()
+class Pair(NamedTuple):
+    a: str
+    b: int
+"""
 
 
 @pytest.fixture
