@@ -1,6 +1,7 @@
 """Aggregates: what each makes of values, against plain Python, in whatever grouping a job folds them."""
 
 import fractions
+import itertools
 import math
 import random
 
@@ -63,7 +64,7 @@ def aggregated(aggregate, values, cuts=()):
     if aggregate.ones:
         values = [1] * len(values)
     borders = [0, *sorted(cut % (len(values) + 1) for cut in cuts), len(values)]
-    parts = [values[a:b] for a, b in zip(borders, borders[1:], strict=False) if a < b]
+    parts = [values[a:b] for a, b in itertools.pairwise(borders) if a < b]
     return result_of(aggregate, [states_of(aggregate, part) for part in parts])
 
 
