@@ -119,6 +119,7 @@ def lz4_run(first: bytes, size: int) -> bytes:
 KEYS = [b"", b"\0", b"a", b"a\0", b"be", b"not", b"or", b"to", b"w" * 7, b"w" * 8, b"w" * 9, b"\xff" * 20]
 SMALL = b"".join(record(key, 1) for key in KEYS)
 EDGES = b"".join(record(b"%02d" % i, v) for i, v in enumerate([0, 1, -1, 63, 64, -64, -65, 2**63 - 1, -(2**63)]))
+VALUES = posting(b"", 0) + posting(b"a", 3, 2) + posting(b"a", 7, 2, 0, 3, 1) + posting(b"b\xff", 1)
 LIST = posting(b"a", 1, 0, 1) + posting(b"b", 2, 3, 1, 4, 2, 1, 7, 300) + posting(b"c", 1, (1 << 32) - 1, (1 << 63) - 1)
 
 
@@ -130,6 +131,7 @@ def packed_record() -> Block:
 
 ONE = Segment(0, (Block(record(b"abc", 1)),), 1)
 TWO = Segment(2, (Block(SMALL), Block(b"".join(record(key, 2) for key in (b"\xff" * 21, b"\xff" * 22)))), 14)
+ONE_VALUE = Segment(1, (Block(posting(b"a", 0)),), 1)
 LARGE = Segment(1, (packed_record(),), 1)
 
 
@@ -144,6 +146,7 @@ def sound() -> dict[str, RunFile]:
         "compressed": RunFile((LARGE, ONE)),
         "many-runs": RunFile(many, 3),
         "postings": RunFile((Segment(0, (Block(LIST),), 3), Segment(0, (Block(LIST[-18:]),), 1)), kind=1),
+        "values": RunFile((Segment(0, (Block(VALUES), Block(VALUES[-5:])), 5), ONE_VALUE), kind=2),
         "three-segments": RunFile((TWO, LARGE, ONE, LARGE)),
     }
 
@@ -230,6 +233,9 @@ def _broken_records() -> dict[str, tuple[RunFile | bytes, str]]:
         "record-length-past-64-bits": (one(record(b"a", 1) + b"\xff" * 9 + b"\2b\1"), "does not parse"),
         "records-descend": (one(record(b"b", 1) + record(b"a", 1)), "out of order"),
         "record-twice": (one(record(b"b", 1) + record(b"b", 1)), "2 records of 1 keys"),
+        "values-cut": (one(posting(b"a", 3, 2) + b"\1b\4\3\2", 2), "does not parse"),
+        "values-descend": (one(posting(b"b", 0) + posting(b"a", 0), 2), "out of order"),
+        "values-too-few": (one(posting(b"a", 0), 2), "1 records of 1 keys, and the footer says 2"),
         "posting-cut": (one(posting(b"a", 1, 0, 1) + b"\1b\4\1\1", 1), "does not parse"),
         "posting-empty": (one(posting(b"a") + posting(b"b", 1, 1, 1), 1), "a number is cut off"),
         "posting-no-documents": (one(posting(b"a", 0) + posting(b"b", 1, 1, 1), 1), "without postings"),

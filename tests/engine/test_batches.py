@@ -1,0 +1,64 @@
+"""Records in batches: each record once, whatever pieces the text is fed in; and what a function must not give."""
+
+import numpy as np
+import pytest
+
+from mrcore.engine import batches
+from mrcore.engine.batches import BatchFeed
+from mrcore.kernels.chain import Chain
+from mrcore.kernels.codec import ValueCodec
+from mrcore.kernels.output import Output, elements_of
+from mrcore.testing import reference
+
+TEXT = b"one two\n\nthree  \xff\0 four\nfive" + b" more words\n" * 50 + b"end"
+
+
+def feed(function, tokenizer="lines", text=TEXT, step=None):
+    """The elements that come of a text fed in pieces, and the feed."""
+    made = []
+    output = Output(
+        lambda view: made.extend(elements_of(bytes(view), None)), ValueCodec(None, None), columns=0, keyed=True
+    )
+    fed = BatchFeed(function, Chain([], output), tokenizer)
+    at, stop = 0, 0
+    while stop < len(text):
+        stop = len(text) if step is None else min(len(text), stop + step)
+        at = fed.feed(text, at, stop, stop == len(text))
+    output.finish()
+    return made, fed
+
+
+def records(data, offsets):
+    assert offsets.dtype == np.int64 and not data.flags.writeable
+    for start, stop in offsets:
+        yield bytes(data[start:stop]), 1
+
+
+@pytest.mark.parametrize("limit", [1, 3, 1 << 16])
+@pytest.mark.parametrize("step", [None, 1, 7])
+@pytest.mark.parametrize("tokenizer", ["lines", "whitespace", "ascii"])
+def test_each_record_once(monkeypatch, tokenizer, step, limit):
+    monkeypatch.setattr(batches, "BATCH_RECORDS", limit)
+    made, fed = feed(records, tokenizer, step=step)
+    wanted = reference.tokenize(TEXT, tokenizer)
+    assert [record for record, _ in made] == wanted
+    assert fed.records == len(wanted)
+
+
+def test_arrays_are_taken_apart_into_pythons_own_numbers():
+    made, _ = feed(lambda data, offsets: [(np.arange(3), np.array([0.5, 1, 2])), (7, "x")])
+    assert made == [(0, 0.5), (1, 1.0), (2, 2.0), (7, "x")]
+    assert {type(part) for pair in made for part in pair} == {int, float, str}
+
+
+@pytest.mark.parametrize(("made", "said"), [
+    (None, "got NoneType"), (np.arange(2), "got ndarray"), ([(np.arange(2), np.arange(3))], "equally long"),
+    ([(np.arange(2), 1)], "equally long"), ([(np.zeros((2, 2)), np.zeros((2, 2)))], "equally long"),
+], ids=["none", "array", "unequal", "no array", "two dimensions"])  # fmt: skip
+def test_what_is_no_pairs_is_refused(made, said):
+    with pytest.raises(TypeError, match=said):
+        feed(lambda data, offsets: made)
+
+
+def test_no_text_no_call():
+    assert feed(lambda data, offsets: 1 / 0, text=b"")[0] == []
