@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import pickle
+import sys
 import types
 from typing import Any
 
 from mrcore.errors import SerializationError, shown
+from mrcore.formats.typed_text import find_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,14 +72,42 @@ def dumps(value: object) -> bytes:
 
 def _homeless() -> list[bytes]:
     """Names of modules that no other process finds under them."""
-    import sys
-
     known = sys.modules.get("cloudpickle")  # `mrcore run` registers the job's file there
     registered = known.list_registry_pickle_by_value() if known is not None else ()
     return [b"__main__", *(name.encode() for name in registered)]
 
 
 loads = pickle.loads
+
+
+def dump_by_name(value: object) -> bytes:
+    """The pickle of a value for an output file: the same bytes wherever it is made.
+
+    Classes and functions stand in it by name. Where one has none, a lambda or what a function
+    defined, it is :func:`dumps`, with all of its code and names drawn at random.
+
+    Raises:
+        SerializationError: as of :func:`dumps`.
+    """
+    out = io.BytesIO()
+    try:
+        _NamingPickler(out, 5).dump(value)
+    except Exception:
+        return dumps(value)
+    return out.getvalue()
+
+
+class _NamingPickler(pickle.Pickler):
+    """Writes classes and functions as calls of find_named(), whether this process finds them or not."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, type | types.FunctionType) or value is find_named:
+            return NotImplemented
+        if value.__module__.partition(".")[0] in sys.stdlib_module_names:
+            return NotImplemented
+        if "<" in value.__qualname__:
+            raise pickle.PicklingError("it has no name")
+        return find_named, (value.__module__, value.__qualname__)
 
 
 def _dump_by_value(value: object, name: str) -> bytes:

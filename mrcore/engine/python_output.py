@@ -6,7 +6,7 @@ import base64
 import os
 from typing import Any
 
-from mrcore.engine.pickling import dumps, loads
+from mrcore.engine.pickling import dump_by_name, dumps, loads
 from mrcore.engine.user_code import Enough, leave_if_forked
 from mrcore.kernels.codec import ValueCodec
 from mrcore.kernels.output import Output, escape
@@ -84,7 +84,7 @@ def literal(value: Any, marked: bool) -> bytes:
     """A value's text: a Python literal, behind ``\\:`` if ``marked``; or ``\\!`` and base64 of its pickle."""
     if _is_literal(value):
         return (rb"\:" if marked else b"") + escape(repr(value).encode("utf-8", "backslashreplace"))
-    return rb"\!" + base64.b64encode(dumps(value))
+    return rb"\!" + base64.b64encode(dump_by_name(value))
 
 
 def _is_literal(value: Any, depth: int = 0) -> bool:

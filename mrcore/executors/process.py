@@ -21,7 +21,7 @@ import msgspec
 import mrcore
 from mrcore import resources
 from mrcore.engine.spec import PythonReduceSpec, ReduceSpec, TaskResult, encode_spec
-from mrcore.errors import MrcoreError, WorkerLostError, shown
+from mrcore.errors import MrcoreError, UsageError, WorkerLostError, shown
 from mrcore.executors.base import error_of
 from mrcore.wire.frames import FrameDecoder, encode_frame
 from mrcore.wire.messages import (
@@ -185,6 +185,11 @@ class ProcessPool:
     """
 
     def __init__(self, workers: int) -> None:
+        if _MARK in os.environ:
+            raise UsageError(
+                "a job was started by a worker, while it loaded a job or ran its functions: "
+                'put the start of a job under if __name__ == "__main__":'
+            )
         self.workers = workers
         self._pool: list[_Worker] = []
         try:

@@ -218,9 +218,6 @@ def grouped_sums(lines):
     return [(line, sum(map(len, values))) for line, values in grouped((line, line) for line in lines)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="UserCodeError: the exception's object is a copy of the record, never the record"
-)
 def test_text_that_is_not_what_its_encoding_says(shell, executor):
     shell.write("in", "été\n".encode() + b"caf\xe9\n")
     assert mr.read_text("in", encoding="latin-1").take(2, executor) == ["Ã©tÃ©", "café"]

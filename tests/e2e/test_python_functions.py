@@ -50,21 +50,14 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).iterdir()}
 
 
-TOP = pytest.mark.xfail(
-    strict=True, reason="TopK fails for a key of fewer than k values: heapq asks for their iterator twice"
-)
-BY_VALUE = pytest.mark.xfail(
-    strict=True, reason="values of a class in JOB.py: cloudpickle sends the class in each, under a random name"
-)
 NAMES = ["Words", "Grouped", "Combined", "Gathered", "Best", "Average", "Sorted"]
-EACH = [pytest.param(name, marks=TOP) if name == "Best" else name for name in NAMES]
 WAYS = [  # executor, split
     (mr.Inline(), None), (mr.Inline(), "file"), (mr.Inline(), 999), (mr.Local(1), "7KiB"),
     (mr.Local(2, memory="20MiB"), 2000),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", NAMES)
 def test_results_are_those_of_plain_python_and_the_same_bytes_in_all_ways(jobs, texts, name):
     job = getattr(jobs, name)
     assert [job.__name__ for job in jobs.JOBS] == NAMES
@@ -79,7 +72,7 @@ def test_results_are_those_of_plain_python_and_the_same_bytes_in_all_ways(jobs, 
     assert list(result.read()) == list(mr.run(job, "in", executor=mr.Inline(), split="file").read()) == wanted
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", NAMES)
 def test_whichever_way_pairs_take_the_bytes_are_the_same(jobs, shell, text, monkeypatch, name):
     job, spills = getattr(jobs, name), []
     shell.write("in", text)
@@ -94,7 +87,7 @@ def test_whichever_way_pairs_take_the_bytes_are_the_same(jobs, shell, text, monk
     assert (spills[0] > 0) == (name in ("Grouped", "Combined", "Sorted"))
 
 
-@pytest.mark.parametrize("name", [*EACH[:-1], pytest.param("Sorted", marks=BY_VALUE)])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_command_with_any_hash_seed_and_any_executor(shell, jobs, texts, name):
     file = f"{HERE / 'python_jobs.py'}:{name}"
     for seed, workers in ((0, "0"), (1, "2")):
@@ -263,7 +256,6 @@ def test_input_is_the_file_and_the_offset_of_the_record(jobs, texts):
         assert sorted(value for _, value in result.read()) == sorted(wanted)
 
 
-@pytest.mark.xfail(strict=True, reason="the pairs of a map task's teardown are given to map() as records")
 def test_teardown_may_yield(jobs, texts):
     class Lengths(mr.MapReduce):
         def setup(self, ctx):

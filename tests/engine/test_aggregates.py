@@ -99,14 +99,9 @@ AGGREGATES = {
     "Reduce": (Reduce(max), max),
     "Aggregate": (mr.Aggregate(list, lambda s, v: [*s, v], lambda a, b: a + b, tuple), tuple),
 }  # fmt: skip
-FEWER = "TopK fails for a key of fewer than k values: heapq asks for their iterator twice"
-EACH = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=FEWER)) if name.startswith("TopK") else name
-    for name in AGGREGATES
-]
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", AGGREGATES)
 def test_any_grouping_gives_what_plain_python_does(name):
     aggregate, wanted = AGGREGATES[name]
 

@@ -97,7 +97,6 @@ class Counted(mr.MapReduce):
         yield key, sum(values)
 
 
-@pytest.mark.xfail(strict=True, reason="the calls for the look count in the job's own counters")
 def test_the_jobs_counters_are_the_same_with_and_without(tmp_path):
     (tmp_path / "in").write_text("1\n2\n3\n4\n")
     run = functools.partial(mr.run, Counted, str(tmp_path / "in"), executor=mr.Inline())

@@ -104,12 +104,9 @@ BAD = {
     "no base64": (b"\\!***\n", ("str",)), "no pickle": (b"\\!AAAA\n", ("str",)), "no type": (b"a\n", (None,)),
     "empty pickle": (b"\\!\n", ("str",)), "cut pickle": (b"\\!gAVLBQ==\n", ("str",)),
 }  # fmt: skip
-CUT = pytest.mark.xfail(strict=True, reason="EOFError: what pickle.loads raises of a cut pickle is not caught")
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=CUT) if name in ("empty pickle", "cut pickle") else name for name in BAD
-])  # fmt: skip
+@pytest.mark.parametrize("name", BAD)
 def test_lines_that_were_not_written_so(path, name):
     line, types = BAD[name]
     good = {"str": b"ok", "int": b"1", "float": b"1.5", "literal": b"[]", None: b"1"}

@@ -16,11 +16,6 @@ CORPUS = FOLDER / "corpus" / "runfile"
 EXPECTED = dict(line.split(": ", 1) for line in (CORPUS / "expected.txt").read_text().splitlines())
 
 
-AS_POSTINGS = pytest.mark.xfail(strict=True, reason="inspect reads values as if they were postings")
-EACH = [
-    pytest.param(name, marks=AS_POSTINGS) if name.startswith(("sound-values", "broken-values-")) else name
-    for name in EXPECTED
-]
 
 
 def read_completely(path):
@@ -42,7 +37,7 @@ def test_the_corpus_is_what_its_script_writes():
         assert (CORPUS / name).read_bytes() == data, name
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_each_file_is_what_the_list_says(name):
     before = os.listdir("/proc/self/fd")
     tracemalloc.start()

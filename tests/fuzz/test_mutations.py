@@ -26,7 +26,7 @@ from mrcore.testing import reference
 
 FOLDER = Path(__file__).parent
 MADE = runpy.run_path(os.fspath(FOLDER / "generate_corpus.py"))
-SOUND = {name: file for name, file in MADE["sound"]().items() if name != "values"}  # until inspect reads those
+SOUND = MADE["sound"]()
 U64 = (1 << 64) - 1
 NUMBERS = [0, 1, 2, 3, 7, 8, 15, 16, 17, 23, 24, 25, 40, 55, 56, 57, 254, 255, 256, 4096, 1 << 31, 1 << 32, 1 << 60,
            1 << 63, U64 - 56, U64 - 1, U64]  # fmt: skip
@@ -156,7 +156,8 @@ def test_numbers_of_run_files_under_right_checksums(path):
             noticed += found is None
             for segment, records in found or ():
                 assert len(records) == segment.records
-                assert [key for key, _ in records] == sorted({key for key, _ in records})
+                keys = [key for key, _ in records]
+                assert keys == sorted(keys if any(isinstance(value, tuple) for _, value in records) else set(keys))
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
