@@ -76,13 +76,7 @@ def test_an_empty_run_file(shell):
     ]
 
 
-AS_POSTINGS = pytest.mark.xfail(strict=True, reason="inspect reads values as if they were postings")
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=AS_POSTINGS) if name == "sound-values" else name
-    for name in sorted(path.name for path in CORPUS.glob("sound-*"))
-])  # fmt: skip
+@pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.glob("sound-*")))
 def test_every_sound_file_of_the_corpus_is_shown(shell, name):
     lines = shown(shell, "--blocks", CORPUS / name, "--records")
     records = int(lines[0].split(", ")[-1].split()[0])
