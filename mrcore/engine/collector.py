@@ -95,6 +95,7 @@ class Collector:
             place=self._place if self.shuffle.place is not None else None, partitions=store.scheme.partitions,
         )  # fmt: skip
         self._verify = program.verify
+        self._passes = self._added = 0  # see _is_folded()
         self._stretch = DIRECT_PAIRS
         self._sample: CountTable | None = None
         if not store.aimed and store.table is None:
@@ -125,8 +126,10 @@ class Collector:
         if table is None or not table.distinct:
             return
         if buffer.empty:
+            self._passes, self._added = 0, self.drain.added
             buffer.aim(table, max(table.distinct, records))
             self.store.aimed = True
+        self._passes += 1
         buffer.take(table)
         while buffer.full:
             self.spill()
@@ -158,7 +161,7 @@ class Collector:
         leave_if_forked(self._pid)
         buffer = self.store.buffer
         self.memory_peak = max(self.memory_peak, self.store.memory_bytes)
-        fold = self._fold()
+        fold = None if self._is_folded() else self._fold()
         try:
             while buffer.begin_run():
                 for p in range(buffer.partitions):
@@ -168,6 +171,10 @@ class Collector:
                 raise
             raise UserCodeError(f"{error}: key {shown_value(self._key(error.key))}, map task {self.ctx.task}") from None
         buffer.clear()
+
+    def _is_folded(self) -> bool:
+        """Is all that the buffer holds of one walk over the table, so that no key stands in it twice?"""
+        return self._passes == 1 and self._added == self.drain.added
 
     def _write_segment(self, partition: int, fold: Fold | None) -> None:
         buffer = self.store.buffer

@@ -22,7 +22,10 @@ cdef class Drain(Taker):
     cdef bint ones
     cdef uint32_t partitions
     cdef public int64_t direct
-    cdef readonly int64_t pairs
+    cdef readonly int64_t pairs, added
+    cdef bint plain     # keys are bytes that wait as they are
+    cdef object last    # an int that was added, and
+    cdef int64_t last_number  # what it is
     cdef int wait(self, const uint8_t *key, size_t size, int64_t number) except -1
     cdef int pass_on(self) except -1
     cdef int add_sample(self, const uint8_t *key, size_t size) except -1

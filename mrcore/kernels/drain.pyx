@@ -7,7 +7,9 @@ cache lines are asked for before they are needed. All other values go into the s
 they are (``mrcore/kernels/codec.pyx``), as do integers that the table cannot add without
 leaving int64.
 """
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcpy
 
@@ -41,6 +43,7 @@ class RecordTooLarge(Exception):
         self.size = size
 
 
+@cython.final
 cdef class Drain(Taker):
     """Takes ``(key, value)`` pairs into a sort buffer of values, through a table if there is one.
 
@@ -51,6 +54,8 @@ cdef class Drain(Taker):
         table: adds up values that are integers.
         ones: every value counts as 1, whatever it is.
         place, partitions: of ``place(key, partitions)``, modulo ``partitions``, two bytes stand before each key.
+
+    ``pairs`` were taken; ``added`` of them went past the table.
     """
 
     def __init__(self, owner, KeyCodec keys not None, ValueCodec values not None, SortBuffer buffer not None,
@@ -74,6 +79,11 @@ cdef class Drain(Taker):
         cdef int overflow = 0
         if type(element) is not tuple or PyTuple_GET_SIZE(element) != 2:
             raise YieldError(f"not a (key, value) pair: {describe(element)}")
+        if self.plain and PyTuple_GET_ITEM(element, 1) == <PyObject *>self.last and (
+                PyBytes_CheckExact(<object>PyTuple_GET_ITEM(element, 0))):  # as of `yield word, 1`
+            self.pairs += 1
+            return self.wait(<const uint8_t *>PyBytes_AS_STRING(<object>PyTuple_GET_ITEM(element, 0)),
+                             PyBytes_GET_SIZE(<object>PyTuple_GET_ITEM(element, 0)), self.last_number)
         key = <object>PyTuple_GET_ITEM(element, 0)
         value = <object>PyTuple_GET_ITEM(element, 1)
         self.pairs += 1
@@ -86,6 +96,7 @@ cdef class Drain(Taker):
             if overflow or type(value) is not int:
                 self.encode_key(key)
                 return self.add_value(value)
+            self.last, self.last_number = value, number
         if self.place is None and type(key) is bytes and self.keys.kinds == "b":
             return self.wait(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), number)
         if self.place is None and type(key) is str and self.keys.kinds == "s":
@@ -113,6 +124,7 @@ cdef class Drain(Taker):
         except (KeyTypeError, ValueError) as error:
             raise YieldError(str(error)) from None
         self.key.reserve(_c.MR_RADIX_ADD_SLACK)
+        self.plain = self.table is not None and self.place is None and not self.ones and self.keys.kinds == "b"
         return 0
 
     cdef int add_value(self, object value) except -1:
@@ -178,6 +190,7 @@ cdef class Drain(Taker):
 
     cdef int add(self, const uint8_t *key, size_t size) except -1:
         """Adds the key with ``self.value`` to the buffer."""
+        self.added += 1
         if self.sampling:
             self.add_sample(key, size)
         try:
