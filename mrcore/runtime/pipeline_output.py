@@ -70,27 +70,29 @@ class PipelineOutput:
 
     def merge_lines(self, parts: Sequence[TaskResult]) -> None:
         """Merges keyed lines of all parts and gives them to the sink in pieces."""
-        piece, pending, size = 0, list[bytes](), 0
         self.records += sum(part.records_out for part in parts)
         with self._merging(parts) as merging:
-            for chunk in merging.final("records", None):
-                pending.append(lines_of(chunk))
-                size += len(pending[-1])
-                if size >= PIECE_BYTES:
-                    self._take_piece(piece, pending)
-                    piece, pending, size = piece + 1, [], 0
-        self._take_piece(piece, pending)
+            lines = (lines_of(chunk) for chunk in merging.final("records", None))
+            piece = 0
+            while self._take_piece(piece, lines):
+                piece += 1
         for part in parts:
             self.remove(part.output)
 
-    def _take_piece(self, piece: int, texts: list[bytes]) -> None:
+    def _take_piece(self, piece: int, lines: Iterator[bytes]) -> bool:
+        """Gives some of the lines to the sink; False when they were the last ones."""
         assert self.sink is not None
+        more = False
         with PartWriter(self._work.file(f"piece-{piece}"), sync=False, disk=self._disk) as written:
-            for text in texts:
+            for text in lines:
                 written.write(text)
+                more = written.size >= PIECE_BYTES
+                if more:
+                    break
         self.bytes += written.size
         self.sink.take(TaskResult(piece, written.path, 0, written.size, 0, 0, written.check))
         self.remove(written.path)
+        return more
 
     def keep(self, parts: Sequence[TaskResult], *, merged: bool) -> None:
         """Reads the elements: by key, or part after part."""

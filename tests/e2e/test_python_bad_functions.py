@@ -345,3 +345,37 @@ def test_a_mapper_that_goes_to_another_directory_finds_its_next_input(shell, wor
     done = shell.run("run", "job.py", "in", "in2", "-j", workers, "-o", "out")
     assert (done.status, done.err) == (0, b"")
     assert sorted(os.listdir(shell.folder)) == ["in", "in2", "job.py", "out"]
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_value_that_memory_cannot_hold_is_a_matter_of_the_budget(shell, workers):
+    write_job(shell, "yield 1, b'x' * 100_000_000")
+    done = shell.run("run", "job.py", "in", "-j", workers, "-o", "out", "--memory", "64MiB")
+    assert done.failed(5, "a record of 100,000,", PLACE, "raise --memory, lower -j, or yield smaller values")
+    assert sorted(os.listdir(shell.folder)) == ["in", "job.py"]
+
+
+def test_a_value_of_100_megabytes_comes_out_where_there_is_room(shell):
+    write_job(shell, "yield 1, b'x' * 100_000_000")
+    done = shell.run("run", "job.py", "in", "-j", "1", "-o", "out", "--memory", "1GiB")
+    assert (done.status, done.err) == (0, b"")
+    assert (shell.folder / "out" / "part-00000").stat().st_size > 100_000_000
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_mapper_that_prints_a_lot(shell, workers):
+    write_job(shell, "print('noise' * 2_000_000)")
+    done = shell.run("run", "job.py", "in", "-j", workers)
+    assert done.status == 0
+    assert (done.out.count(b"\n"), done.out.count(b"noise")) == (RECORDS, 0)
+    assert done.err == b"noise" * 2_000_000 + b"\n"
+
+
+def test_a_module_that_the_worker_does_not_find(shell):
+    shell.write("beside.py", b"def number(record): return int(record)\n")
+    lost = "from beside import number; import os; os.remove('beside.py')\n"
+    shell.write("job.py", (lost + JOB.replace("{bad}", "pass").replace("int(record)", "number(record)")).encode())
+    shell.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    done = shell.run("run", "job.py", "in", "-j", "1", "-o", "out")
+    assert done.failed(1, "a module of the job is missing in the worker: beside: put it beside the job's file")
+    assert sorted(os.listdir(shell.folder)) == ["in", "job.py"]
