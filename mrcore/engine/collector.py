@@ -106,7 +106,7 @@ class Collector:
     def _place(self, key: Any, partitions: int) -> int:
         assert self.shuffle.place is not None
         place = self.shuffle.place(key, partitions)
-        if type(place) is not int:
+        if not isinstance(place, int):
             raise TypeError(f"the partition of a key is an int, not {type(place).__name__}")
         return place
 
