@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from mrcore.engine.aggregates import Collect
 from mrcore.engine.combiner import BUFFER_BYTES, DIRECT_RATIO, TABLE_BYTES
 from mrcore.engine.pickling import dumps, loads
 from mrcore.engine.user_code import leave_if_forked, shown_value, user_errors
@@ -190,6 +191,8 @@ class Collector:
         aggregate = self.shuffle.aggregate
         if aggregate is None:
             return None if self.shuffle.combine is None else self._combine
+        if isinstance(aggregate, Collect):  # its states are the values
+            return None
         if aggregate.native:
             return Folder(aggregate.native, self.values)
         return self._aggregate
@@ -200,27 +203,29 @@ class Collector:
     def _aggregate(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         aggregate = self.shuffle.aggregate
         assert aggregate is not None
-        with user_errors(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
+        try:
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
-            for state in aggregate.fold(values):
-                try:
-                    yield state
-                except GeneratorExit:  # it could not be written: an error of ours, or of a value's, and not of fold's
-                    return
+            yield from aggregate.fold(values)
+        except GeneratorExit:  # a state could not be written: no error of the function's
+            return
+        except BaseException:  # a context for each group would take longer than the fold of most
+            with user_errors(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
+                raise
 
     def _combine(self, data: bytes, values: Iterable[Any]) -> Iterator[Any]:
         key, combine = self._key(data), self.shuffle.combine
         assert combine is not None
-        with user_errors(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
+        try:
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):
-                value = value_of(pair, key)
-                try:
-                    yield value
-                except GeneratorExit:  # as above
-                    return
+                yield value_of(pair, key)
+        except GeneratorExit:
+            return
+        except BaseException:
+            with user_errors(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
+                raise
 
 
 def value_of(pair: Any, key: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrcore import resources
+from mrcore.engine.aggregates import Collect
 from mrcore.engine.context import Context
 from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.engine.pickling import dumps, loads
@@ -64,6 +65,8 @@ def _reduce(
     if shuffle.aggregate is not None:
         native = shuffle.aggregate.native
         fold = Folder(native, values) if native else shuffle.aggregate.finish
+        if isinstance(shuffle.aggregate, Collect):
+            fold = list  # what its finish() calls, without a call of ours for each of millions of keys
     reducer = Reducer(
         merge, KeyCodec(spec.key_type), values, chain, output.taker,
         prefix=PREFIX_BYTES if shuffle.place is not None else 0, fold=fold, reduce=shuffle.reduce, ctx=ctx,

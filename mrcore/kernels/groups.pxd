@@ -25,8 +25,8 @@ cdef class Values:
     cdef ValueCodec codec
     cdef int64_t group
     cdef bint ended
-    cdef object single
-    cdef object take(self)
+    cdef object current
+    cdef bint take(self) except -1
 
 
 cdef class ValuesIterator:

@@ -101,24 +101,28 @@ cdef class Values:
         return iterator
 
     def __next__(self):
-        return self.take()
+        if not self.take():
+            raise StopIteration
+        value, self.current = self.current, None
+        return value
 
-    cdef object take(self):
+    cdef bint take(self) except -1:
+        """Decodes the next value into ``current``; False behind the last."""
         cdef const uint8_t *end
         cdef const uint8_t *at
         if self.ended:
-            raise StopIteration
-        if self.groups is None:
+            return False
+        if self.groups is None:  # ``current`` is the only one
             self.ended = True
-            value, self.single = self.single, None
-            return value
+            return True
         if self.groups.turn != self.group:
             raise ValuesReadError("the values of a group were read after it had ended: keep them, as in list(values)")
         at = self.groups.next_value(&end)
         if at == NULL:
             self.ended = True
-            raise StopIteration
-        return self.codec.decode(&at, end)
+            return False
+        self.current = self.codec.decode(&at, end)
+        return True
 
     def __reduce__(self):
         raise ValuesReadError("the values of a group cannot be kept as they are: keep list(values)")
@@ -131,7 +135,10 @@ cdef class ValuesIterator:
         return self
 
     def __next__(self):
-        return self.values.take()
+        if not self.values.take():
+            raise StopIteration
+        value, self.values.current = self.values.current, None
+        return value
 
     def __reduce__(self):
         return self.values.__reduce__()
@@ -147,7 +154,7 @@ cdef Values values_of(Groups groups, ValueCodec codec):
 cdef Values single_value(object value):
     """A group of one value."""
     cdef Values values = Values.__new__(Values)
-    values.single = value
+    values.current = value
     return values
 
 
