@@ -121,6 +121,7 @@ def test_output_is_not_replaced_unless_it_is_asked_for(source, tmp_path):
     (type("Bad", (Words,), {"map": 5}), "map is no method: Bad: 5"),
     (type("Bad", (Words,), {"reduce": mr.Sum()}), "an aggregate goes into combine"),
     (type("Bad", (Words,), {"combine": mr.Sum}), "not an aggregate but its class"),
+    (type("Bad", (Words,), {"combine": Sides.combine}), r"combine\(\) without reduce\(\): Bad: .*reduce = combine"),
     (type("Bad", (Words,), {"encoding": "none"}), "not an encoding of text: 'none'"),
     (type("Bad", (Words,), {"encoding": 5}), "not an encoding of text: 5"),
 ])  # fmt: skip
