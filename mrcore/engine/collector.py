@@ -7,6 +7,7 @@ is written as a sorted run, each group folded by the job's aggregate or combiner
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any, NamedTuple
 
@@ -106,9 +107,9 @@ class Collector:
     def _place(self, key: Any, partitions: int) -> int:
         assert self.shuffle.place is not None
         place = self.shuffle.place(key, partitions)
-        if type(place) is not int:
+        if not hasattr(place, "__index__"):  # which bool and NumPy's ints have too
             raise TypeError(f"the partition of a key is an int, not {type(place).__name__}")
-        return place
+        return operator.index(place)
 
     def relieve(self) -> None:
         """The table is full: its keys go to the buffer."""
