@@ -57,7 +57,7 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except (MrcoreError, GeneratorExit, Enough):
+    except (MrcoreError, Enough):
         raise
     except KeyboardInterrupt as error:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
