@@ -68,7 +68,8 @@ def test_an_exception_without_any_frame_of_the_users():
 @pytest.mark.parametrize(("raised", "said"), [
     (SystemExit(3), "the job's own code called exit(3)"), (SystemExit("text"), "called exit('text')"),
     (BaseException("b"), "BaseException: b"), (MemoryError(), "out of memory in the job's own code"),
-    (StopIteration(1), "StopIteration: 1"), (GeneratorExit(), "GeneratorExit: : in"), (ValueError("x" * 5000), "ValueError: " + "x" * 500 + ": in"),
+    (StopIteration(1), "StopIteration: 1"), (GeneratorExit(2), "GeneratorExit: 2: in"),
+    (ValueError("x" * 5000), "ValueError: " + "x" * 500 + ": in"),
     (ValueError("a\nb\0\udc80"), r"ValueError: a\nb\x00\udc80: in"),
 ], ids=["exit", "exit with text", "base", "memory", "stop", "generator", "long", "odd text"])  # fmt: skip
 def test_whatever_is_raised_is_one_line(raised, said):
