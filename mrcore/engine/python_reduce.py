@@ -10,7 +10,7 @@ from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
 from mrcore.engine.reduce_task import DESCRIPTORS_KEPT
 from mrcore.engine.spec import TaskResult
-from mrcore.engine.user_code import shown_value, user_code
+from mrcore.engine.user_code import set_up, shown_value, user_code
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import KeyCodec, ValueCodec
 from mrcore.kernels.drain import PREFIX_BYTES
@@ -70,8 +70,7 @@ def _reduce(
         each=shuffle.each,
     )  # fmt: skip
     with user_code(lambda: f"reduce task {spec.task}"):
-        if program.setup is not None:
-            program.setup(ctx)
+        set_up(program.setup, ctx)
     with user_code(lambda: f"key {shown_value(reducer.key)}, reduce task {spec.task}", spec.memory):
         while reducer.run(GROUPS_A_CALL):
             env.progress(0)

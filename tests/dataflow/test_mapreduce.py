@@ -130,6 +130,15 @@ def test_what_is_no_job_is_refused_before_anything_is_read(job, said):
         mr.run(job, "/missing")
 
 
+def test_a_setup_that_would_not_run_is_refused(source):
+    class Yields(Words):
+        def setup(self, ctx):
+            yield b"first", 1
+
+    with pytest.raises(mr.UserCodeError, match=r"setup\(\) yields or awaits.* map task 0"):
+        mr.run(Yields, source, executor=mr.Inline())
+
+
 def test_arguments_that_make_no_sense_together(source):
     with pytest.raises(mr.UsageError, match="single=True without an output"):
         mr.run(Words, source, single=True)
