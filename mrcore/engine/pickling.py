@@ -77,7 +77,12 @@ def _homeless() -> list[bytes]:
     return [b"__main__", *(name.encode() for name in registered)]
 
 
-loads = pickle.loads
+def loads(data: bytes) -> Any:
+    """The value of its pickle. Raises what its class raises, but StopIteration: it would end a group without a word."""
+    try:
+        return pickle.loads(data)
+    except StopIteration as error:
+        raise RuntimeError("a value raised StopIteration when it was loaded") from error
 
 
 def dump_by_name(value: object) -> bytes:

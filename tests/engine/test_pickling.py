@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import mrcore as mr
 from mrcore.engine.pickling import dump_program, dumps, load_program, loads
 from mrcore.engine.program import Program
 from mrcore.errors import SerializationError
@@ -112,3 +113,18 @@ def test_a_module_that_is_missing_is_named(tmp_path, monkeypatch):
         del sys.modules["beside_only"]
     with pytest.raises(SerializationError, match="missing in the worker: beside_only: put it beside the job's file"):
         load_program(data)
+
+
+class Ends:
+    def __getstate__(self):
+        return {"a": 1}
+
+    def __setstate__(self, state):
+        next(iter(()))
+
+
+def test_a_value_that_raises_stop_iteration_when_it_is_loaded_does_not_end_its_group():
+    pairs = mr.from_items([("a", 1), ("a", 2)]).map(lambda pair: (pair[0], Ends()))
+    for grouped in (pairs.group_by_key(), pairs.reduce_by_key(mr.Collect())):
+        with pytest.raises(mr.UserCodeError, match=r"StopIteration when it was loaded: .*key 'a'"):
+            grouped.collect(mr.Inline())
