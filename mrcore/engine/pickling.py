@@ -89,17 +89,39 @@ def dump_by_name(value: object) -> bytes:
     """The pickle of a value for an output file: the same bytes wherever it is made.
 
     Classes and functions stand in it by name. Where one has none, a lambda or what a function
-    defined, it is :func:`dumps`, with all of its code and names drawn at random.
+    defined, it is :func:`dumps`, with all of its code and names drawn at random. Sets are filled
+    anew, in lists, tuples and dicts too: the order inside a set comes of how it was put together,
+    and that of how the input was split.
 
     Raises:
         SerializationError: as of :func:`dumps`.
     """
     out = io.BytesIO()
     try:
-        _NamingPickler(out, 5).dump(value)
+        _NamingPickler(out, 5).dump(_settled(value, {}))
     except Exception:
         return dumps(value)
     return out.getvalue()
+
+
+def _settled(value: Any, seen: dict[int, Any]) -> Any:
+    """An equal value whose sets were filled in one order; itself, if there are none."""
+    kind = type(value)
+    if kind not in (set, frozenset, tuple, list, dict):
+        return value
+    if id(value) in seen:
+        return seen[id(value)]  # what holds itself stays as it is
+    seen[id(value)] = made = value
+    if kind is dict:
+        parts = {key: _settled(part, seen) for key, part in value.items()}
+        made = parts if any(parts[key] is not part for key, part in value.items()) else value
+    elif kind in (set, frozenset):
+        made = kind(sorted((_settled(part, seen) for part in value), key=dump_by_name))
+    else:
+        several = [_settled(part, seen) for part in value]
+        made = kind(several) if any(new is not old for new, old in zip(several, value, strict=True)) else value
+    seen[id(value)] = made
+    return made
 
 
 class _NamingPickler(pickle.Pickler):
