@@ -50,6 +50,13 @@ def test_the_current_directory_is_a_place_by_its_name(path, tmp_path, monkeypatc
     assert write_program(path, Program()).places[0] == os.fspath(tmp_path)
 
 
+def test_the_places_of_the_callers_own_process_stay_as_they_are_written(path):
+    sys.path.insert(0, "")
+    before = list(sys.path)
+    read_program(write_program(path, Program()))
+    assert sys.path == before
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"x" + data[1:]])
 def test_a_damaged_file_is_not_run(path, damage):
     code = write_program(path, Program())
