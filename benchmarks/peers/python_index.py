@@ -11,10 +11,17 @@ import mrcore as mr
 class Index(mr.MapReduce):
     combine = mr.Collect()
 
-    def map(self, record: bytes, ctx: mr.Context) -> Iterator[tuple[bytes, bytes]]:
-        file = ctx.input.file
-        for word in record.split():
-            yield word, file
+    def setup(self, ctx: mr.Context) -> None:
+        self.file: str | None = None
 
-    def reduce(self, key: bytes, values: Iterable[bytes], ctx: mr.Context) -> Iterator[tuple[bytes, bytes]]:
-        yield key, b",".join(sorted(set(values)))
+    def map(self, record: bytes, ctx: mr.Context) -> Iterator[tuple[bytes, str]]:
+        if ctx.input.file != self.file:
+            self.file, self.words = ctx.input.file, set[bytes]()
+        words = set(record.split()) - self.words
+        self.words |= words
+        for word in words:
+            yield word, self.file
+
+    def reduce(self, key: bytes, values: Iterable[list[str]], ctx: mr.Context) -> Iterator[tuple[bytes, str]]:
+        (files,) = values
+        yield key, ",".join(sorted(set(files)))

@@ -88,33 +88,41 @@ def fill_spans(const uint8_t[::1] data not None, size_t start, size_t stop, bint
     """
     cdef _c.mr_tokenize_fn tokenize = dispatch().tokenize[<int>tokenizer_of(tokenizer)]
     cdef _c.mr_token_block block
-    cdef size_t at = start, length, count = 0, rows = out.shape[0], first = 0
+    cdef size_t at = start, length, rows = out.shape[0], count = 0, whole, i, first = 0
     cdef unsigned int begun, ended
     cdef bint open = False
+    cdef int64_t *row
     if start > stop or stop > <size_t>data.shape[0] or out.shape[1] != 2:
         raise IndexError(f"[{start}, {stop}) of {data.shape[0]} bytes into {out.shape[1]} columns")
+    if not rows or start == stop:
+        return 0, start
+    row = &out[0, 0]
     block.inside = 0
     while at < stop:
         length = min(stop - at, <size_t>_c.MR_TOKEN_BLOCK)
         tokenize(&data[at], length, &block)
-        begun = 0
-        for ended in range(block.ends):
-            if not open:
-                first = at + block.start[begun]
-                begun += 1
+        begun = ended = 0
+        if open and block.ends:
             if count == rows:
                 return count, first
-            open = False
-            out[count, 0], out[count, 1] = first, at + block.end[ended]
-            count += 1
+            row[2 * count], row[2 * count + 1] = first, at + block.end[0]
+            count, ended, open = count + 1, 1, False
+        whole = min(rows - count, <size_t>(block.ends - ended))  # tokens that begin and end in this block
+        for i in range(whole):
+            row[2 * (count + i)] = at + block.start[i]
+            row[2 * (count + i) + 1] = at + block.end[ended + i]
+        count += whole
+        begun = <unsigned int>whole
         if begun < block.starts:
             first, open = at + block.start[begun], True
+            if ended + begun < block.ends:  # and no row is left
+                return count, first
         at += length
     if not open:
         return count, stop
     if not final or count == rows:
         return count, first
-    out[count, 0], out[count, 1] = first, stop
+    row[2 * count], row[2 * count + 1] = first, stop
     return count + 1, stop
 
 

@@ -72,7 +72,7 @@ def test_a_function_is_given_the_inputs_and_a_class_reads_them(folder):
 
 
 def test_standard_input_is_read_where_nothing_is_named(folder):
-    done = folder.run("run", "jobs.py:Count", "-j", "0", stdin=b"x y x")
+    done = folder.run("run", "jobs.py:Count", "-j", "0", stdin_bytes=b"x y x")
     assert (done.status, done.out) == (0, b"x\t2\ny\t1\n")
 
 

@@ -87,7 +87,7 @@ def test_values_past_the_table_are_folded_with_those_of_the_table(path):
     taken = Taken(path, Shuffle(aggregate=Sum()), pairs)
     assert taken.collector.drain.added == 6
     assert len(taken.segments) == 1
-    assert taken.groups() == dict.fromkeys("abc", [3 + 2 * large])
+    assert taken.groups() == {key: [3 + 2 * large] for key in "abc"}
 
 
 def test_a_store_serves_task_after_task(path, tmp_path):

@@ -1,6 +1,7 @@
 """The end of a pipeline: parts of lines for a sink, one sorted whole in pieces, or elements for the caller."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,8 @@ def result(number, types, path=b"", size=0, records=0):
 
 def test_columns_have_the_types_of_the_first_part_that_has_any(work, disk, tmp_path):
     output = PipelineOutput(FileSink(os.fsencode(tmp_path / "one")), work, disk, 1 << 20, None)
-    parts = [result(0, (None, None)), result(1, ("int", None)), result(2, ("str", "float")), result(3, ("int", "float"))]
+    types = [(None, None), ("int", None), ("str", "float"), ("int", "float")]
+    parts = [result(number, each) for number, each in enumerate(types)]
     assert [part.task for part in output.differing(parts)] == [2]
     assert output.columns == ["int", "float"]
 
@@ -71,7 +73,7 @@ def test_lines_reach_the_sink_in_pieces_none_of_them_held_whole(work, disk, tmp_
     monkeypatch.setattr(pipeline_output, "PIECE_BYTES", 1000)
     taken = []
     sink = FileSink(os.fsencode(tmp_path / "one"))
-    monkeypatch.setattr(sink, "take", lambda part: taken.append(open(part.output, "rb").read()))
+    monkeypatch.setattr(sink, "take", lambda part: taken.append(Path(os.fsdecode(part.output)).read_bytes()))
     output = PipelineOutput(sink, work, disk, 1 << 20, None)
     lines = iter([b"x" * 600 + b"\n"] * 5)
     pieces = 0
@@ -80,5 +82,3 @@ def test_lines_reach_the_sink_in_pieces_none_of_them_held_whole(work, disk, tmp_
     assert [len(piece) for piece in taken] == [1202, 1202, 601]
     assert output.bytes == 5 * 601
     assert [name for name in os.listdir(work.path) if name.startswith(b"piece")] == []
-
-
