@@ -82,5 +82,5 @@ def test_an_iterable_whose_iter_fails_shows_its_own_error() -> None:
         def __iter__(self) -> object:
             raise TypeError("of its own")
 
-    with pytest.raises(TypeError, match="^of its own$"):
+    with pytest.raises(TypeError, match=r"^of its own$"):
         run([("flat_map", lambda n: Bad())], [1])
