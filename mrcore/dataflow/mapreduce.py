@@ -31,7 +31,7 @@ class MapReduce:
     Attributes:
         combine: an aggregate such as ``mr.Sum()``: then ``reduce`` gets its result as the only
             value. Or a method ``combine(self, key, values, ctx)`` that yields pairs of the same
-            key: it is called on parts of a key's values, any number of times.
+            key: it is called on parts of a key's values, any number of times, so ``reduce`` must be there too.
         encoding: of the text; then records are str. By default they are bytes.
     """
 
@@ -147,6 +147,8 @@ def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...]
             check_aggregate(job.combine)
             aggregate = job.combine
     reduce = job.reduce if _own(job, "reduce") else None
+    if combine is not None and reduce is None:  # what comes out would be the parts that a task's memory and split made
+        raise UsageError(f"combine() without reduce(): {name}: write reduce(), or reduce = combine if it does the same")
     place = job.partition if _own(job, "partition") else None
     shuffle = Shuffle(aggregate, combine, reduce, each=reduce is None and aggregate is None, place=place)
     program = Program(

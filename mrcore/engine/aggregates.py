@@ -93,7 +93,7 @@ class First(_Native):
 
 
 class TopK:
-    """The ``k`` largest values as a list, largest first; of equal ones the first come first.
+    """The ``k`` largest values as a list, largest first; of equal ones the first come first. NaN is refused.
 
     Args:
         k: how many, at least 1.
@@ -109,7 +109,16 @@ class TopK:
 
     def fold(self, values: Iterable[Any]) -> Iterable[Any]:
         """The largest ones are the states."""
-        return heapq.nlargest(self.k, values, self.key)
+        if self.key is None:
+            return heapq.nlargest(self.k, (value for value in values if value == value or _refuse_nan()))
+        return heapq.nlargest(self.k, values, self._compared)
+
+    def _compared(self, value: Any) -> Any:
+        assert self.key is not None
+        found = self.key(value)
+        if found != found:
+            _refuse_nan()
+        return found
 
     def finish(self, states: Iterable[Any]) -> list[Any]:
         """The largest of the largest."""
@@ -117,6 +126,12 @@ class TopK:
 
     def __repr__(self) -> str:
         return f"mr.TopK({self.k})"
+
+
+def _refuse_nan() -> bool:
+    from mrcore.kernels.chain import YieldError
+
+    raise YieldError("TopK of NaN, which has no place in an order")
 
 
 class Collect:

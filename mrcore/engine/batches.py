@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mrcore.kernels.chain import YieldError
 from mrcore.kernels.tokenize import fill_spans
 
 TYPE_CHECKING = False
@@ -49,11 +50,22 @@ class BatchFeed:
             self.offset = self.base + int(self._offsets[0, 0])
             self.records += count
             made = self._function(view, self._offsets[:count])
-            self._chain.push_all(_pairs(made), "map_batches")
+            try:
+                self._chain.push_all(_pairs(made), "map_batches")
+            except YieldError as error:
+                if error.place is not None and error.place[0] == _pairs.__code__.co_filename:
+                    error.place = _place(made)
+                raise
             at = after
             if count < BATCH_RECORDS:
                 break
         return at
+
+
+def _place(made: Any) -> tuple[str, int, str] | None:
+    """File, line and name of the user's generator, if it is one."""
+    frame = getattr(made, "gi_frame", None)
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def _pairs(made: Any) -> Any:

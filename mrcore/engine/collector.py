@@ -7,6 +7,7 @@ is written as a sorted run, each group folded by the job's aggregate or combiner
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any, NamedTuple
 
@@ -107,9 +108,9 @@ class Collector:
     def _place(self, key: Any, partitions: int) -> int:
         assert self.shuffle.place is not None
         place = self.shuffle.place(key, partitions)
-        if not isinstance(place, int):
+        if not hasattr(place, "__index__"):  # which bool and NumPy's ints have too
             raise TypeError(f"the partition of a key is an int, not {type(place).__name__}")
-        return place
+        return operator.index(place)
 
     def relieve(self) -> None:
         """The table is full: its keys go to the buffer."""
@@ -188,7 +189,7 @@ class Collector:
 
     def _fold(self) -> Fold | None:
         """What a group is folded by before it is written."""
-        aggregate = self.shuffle.aggregate
+        aggregate: Any = self.shuffle.aggregate
         if aggregate is None:
             return None if self.shuffle.combine is None else self._combine
         if isinstance(aggregate, Collect):  # its states are the values
@@ -206,9 +207,11 @@ class Collector:
         try:
             if self._verify:
                 values = verified(self.shuffle, self._key(data), values, self.ctx)
-            yield from aggregate.fold(values)
-        except GeneratorExit:  # a state could not be written: no error of the function's
-            return
+            for state in aggregate.fold(values):
+                try:
+                    yield state
+                except GeneratorExit:  # it could not be written: no error of the function's
+                    return
         except BaseException:  # a context for each group would take longer than the fold of most
             with user_errors(lambda: f"{aggregate!r} of key {shown_value(self._key(data))}, {self._where()}"):
                 raise
@@ -220,9 +223,11 @@ class Collector:
             if self._verify:
                 values = verified(self.shuffle, key, values, self.ctx)
             for pair in combine(key, values, self.ctx):
-                yield value_of(pair, key)
-        except GeneratorExit:
-            return
+                value = value_of(pair, key)
+                try:
+                    yield value
+                except GeneratorExit:  # as above
+                    return
         except BaseException:
             with user_errors(lambda: f"combine() of key {shown_value(key)}, {self._where()}"):
                 raise

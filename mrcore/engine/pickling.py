@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PARTS_MAX = 1000  # that are tried in search of the one to blame
 DEPTH_MAX = 12
+SETTLED_DEPTH = 20  # of containers in each other, whose sets are filled anew
 
 
 def dump_program(program: object) -> bytes:
@@ -77,24 +78,48 @@ def _homeless() -> list[bytes]:
     return [b"__main__", *(name.encode() for name in registered)]
 
 
-loads = pickle.loads
+def loads(data: bytes) -> Any:
+    """The value of its pickle. Raises what its class raises, but StopIteration: it would end a group without a word."""
+    try:
+        return pickle.loads(data)
+    except StopIteration as error:
+        raise RuntimeError("a value raised StopIteration when it was loaded") from error
 
 
 def dump_by_name(value: object) -> bytes:
     """The pickle of a value for an output file: the same bytes wherever it is made.
 
     Classes and functions stand in it by name. Where one has none, a lambda or what a function
-    defined, it is :func:`dumps`, with all of its code and names drawn at random.
+    defined, it is :func:`dumps`, with all of its code and names drawn at random. Sets are filled
+    anew, in lists, tuples and dicts too: the order inside a set comes of how it was put together,
+    and that of how the input was split.
 
     Raises:
         SerializationError: as of :func:`dumps`.
     """
     out = io.BytesIO()
     try:
-        _NamingPickler(out, 5).dump(value)
+        _NamingPickler(out, 5).dump(_settled(value))
     except Exception:
         return dumps(value)
     return out.getvalue()
+
+
+def _settled(value: Any, above: tuple[Any, ...] = ()) -> Any:
+    """An equal value whose sets were filled in one order; itself, if there are none."""
+    kind = type(value)
+    if kind not in (set, frozenset, tuple, list, dict):
+        return value
+    if len(above) == SETTLED_DEPTH or any(value is one for one in above):  # what holds itself stays as it is
+        return value
+    above = (*above, value)
+    if kind is dict:
+        parts = {key: _settled(part, above) for key, part in value.items()}
+        return parts if any(parts[key] is not part for key, part in value.items()) else value
+    if kind in (set, frozenset):
+        return kind(sorted((_settled(part, above) for part in value), key=dump_by_name))
+    several = [_settled(part, above) for part in value]
+    return kind(several) if any(new is not old for new, old in zip(several, value, strict=True)) else value
 
 
 class _NamingPickler(pickle.Pickler):

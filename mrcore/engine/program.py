@@ -86,7 +86,7 @@ def read_program(code: Code) -> Program:
         CorruptionError: the file is not what was written.
     """
     places = [os.fsdecode(place) for place in code.places]
-    if places != sys.path:
+    if places != [os.path.abspath(place) for place in sys.path]:  # in the caller's own process they are the same
         sys.path[:] = places
     program = load_program(read_part(code.path, code.size, code.check))
     assert isinstance(program, Program)

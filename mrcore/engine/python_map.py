@@ -14,7 +14,7 @@ from mrcore.engine.pickling import loads
 from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
 from mrcore.engine.spec import TaskResult
-from mrcore.engine.user_code import Enough, raised_by_us, user_code
+from mrcore.engine.user_code import Enough, raised_by_us, set_up, user_code
 from mrcore.errors import BadRecordError, shown
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.drain import RecordFeed
@@ -113,9 +113,8 @@ def _run_source(task: _Task, taker: Taker) -> tuple[int, int]:
     """Runs everything that the task reads through its functions; bytes and records."""
     program, ctx = task.program, task.ctx
     chain = Chain(program.steps, taker, ctx)
-    if program.setup is not None:
-        with user_code(task.where):
-            program.setup(ctx)
+    with user_code(task.where):
+        set_up(program.setup, ctx)
     read = _run_elements(task, chain) if task.spec.elements else _run_text(task, chain)
     if program.teardown is not None:
         with user_code(task.where, task.spec.memory):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mrcore import resources
 from mrcore.engine.aggregates import Collect
 from mrcore.engine.context import Context
@@ -11,7 +13,7 @@ from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
 from mrcore.engine.reduce_task import DESCRIPTORS_KEPT
 from mrcore.engine.spec import TaskResult
-from mrcore.engine.user_code import shown_value, user_code
+from mrcore.engine.user_code import set_up, shown_value, user_code
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import KeyCodec, ValueCodec
 from mrcore.kernels.drain import PREFIX_BYTES
@@ -63,9 +65,9 @@ def _reduce(
     chain = Chain(program.after, output.taker, ctx)
     fold = None
     if shuffle.aggregate is not None:
-        native = shuffle.aggregate.native
-        fold = Folder(native, values) if native else shuffle.aggregate.finish
-        if isinstance(shuffle.aggregate, Collect):
+        aggregate: Any = shuffle.aggregate
+        fold = Folder(aggregate.native, values) if aggregate.native else aggregate.finish
+        if isinstance(aggregate, Collect):
             fold = list  # what its finish() calls, without a call of ours for each of millions of keys
     reducer = Reducer(
         merge, KeyCodec(spec.key_type), values, chain, output.taker,
@@ -73,8 +75,7 @@ def _reduce(
         each=shuffle.each,
     )  # fmt: skip
     with user_code(lambda: f"reduce task {spec.task}"):
-        if program.setup is not None:
-            program.setup(ctx)
+        set_up(program.setup, ctx)
     with user_code(lambda: f"key {shown_value(reducer.key)}, reduce task {spec.task}", spec.memory):
         while reducer.run(GROUPS_A_CALL):
             env.progress(0)

@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import traceback
+import types
+from typing import Any
 
 from mrcore.errors import BudgetError, MrcoreError, UserCodeError, plain_text, shown
 from mrcore.kernels.chain import YieldError
@@ -22,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from mrcore.engine.context import Context
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 TEXT_MAX = 500  # letters of an exception's text
@@ -57,7 +61,7 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except (MrcoreError, GeneratorExit, Enough):
+    except (MrcoreError, Enough):
         raise
     except KeyboardInterrupt as error:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -80,6 +84,17 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
         raise _wrapped(error, f"the job's own code called exit({shown_value(error.code)})", where) from error
     except BaseException as error:
         raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+
+
+def set_up(setup: Callable[[Any], Any] | None, ctx: Context) -> None:
+    """Calls a user's ``setup(ctx)``, if there is one.
+
+    Raises:
+        YieldError: it yields or awaits, so that calling it ran nothing of it.
+    """
+    made = None if setup is None else setup(ctx)
+    if isinstance(made, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
+        raise YieldError("setup() yields or awaits, which nothing here does for it: yield in map() or teardown()")
 
 
 def leave_if_forked(own: int) -> None:

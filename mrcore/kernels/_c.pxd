@@ -167,6 +167,7 @@ cdef extern from "mr_record.h" nogil:
         MR_VALUE_POSTING
         MR_VALUE_BYTES
     const int MR_RECORD_OVERHEAD
+    const int MR_RECORD_VALUES
     uint8_t *mr_varint_put(uint8_t *out, uint64_t value)
     const uint8_t *mr_varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value)
     uint64_t mr_zigzag(int64_t value)

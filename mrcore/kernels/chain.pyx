@@ -125,5 +125,7 @@ cdef object iterator(object made, str name):
     try:
         return iter(made)
     except TypeError:
+        if hasattr(type(made), "__iter__"):  # it is the user's own error
+            raise
         raise YieldError(f"{name}() returned {type(made).__name__}, which is not iterable: "
                          "yield, or return an iterable") from None

@@ -62,6 +62,7 @@ cdef class Drain(Taker):
                  CountTable table=None, *, bint ones=False, place=None, uint32_t partitions=1):
         self.owner, self.keys, self.values, self.buffer, self.table = owner, keys, values, buffer, table
         self.ones, self.place, self.partitions = ones, place, partitions
+        self.last = object()  # no value of a user's: None may be one
         self.key, self.value, self.past = Scratch(), Scratch(), Scratch()
         self.pages = Pages(TEXT + _c.MR_TABLE_ADD_SLACK + (BATCH + 2) * (sizeof(uint32_t) + sizeof(int64_t)))
         self.text = <uint8_t *>self.pages.address

@@ -304,6 +304,14 @@ def fold_blocks(blocks, size_t block_bytes, fold, ValueCodec codec not None, cou
             key = PyBytes_FromStringAndSize(<const char *>groups.key.bytes, groups.key.used)
             for state in fold(key, values_of(groups, codec)):
                 codec.encode(state, states)
+                if states.used < _c.MR_RECORD_VALUES:
+                    continue
+                put_record(out, groups.key, states)  # a key may have several: none is larger than it must be
+                counter.records += 1
+                states.used = 0
+                if out.used >= block_bytes:
+                    yield PyBytes_FromStringAndSize(<const char *>out.bytes, out.used)
+                    out.used = 0
         if not states.used:
             continue
         put_record(out, groups.key, states)

@@ -13,6 +13,7 @@ cdef class Groups:
     cdef size_t next_size
     cdef Scratch key
     cdef bint ahead, over
+    cdef bint busy  # a value is being read: its bytes must stay
     cdef readonly int64_t records, count
     cdef int64_t turn  # of next_group(): values of another turn are gone
     cdef bint step(self) except -1

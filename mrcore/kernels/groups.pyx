@@ -14,6 +14,9 @@ from mrcore.kernels.codec cimport ValueCodec, value_end
 from mrcore.kernels.memory cimport Scratch
 
 
+BUSY = "the values of a group were asked for while one of them was being loaded, by that one or in another thread"
+
+
 class ValuesReadError(RuntimeError):
     """The values of a group were asked for a second time, or after their group."""
 
@@ -59,6 +62,8 @@ cdef class Groups:
     cdef bint next_group(self) except -1:
         """Goes to the next group, whose key's bytes are then in ``key``; False behind the last."""
         cdef const uint8_t *end
+        if self.busy:  # in another thread
+            raise ValuesReadError(BUSY)
         while self.count and not self.ahead and not self.over:
             self.value = self.last
             self.next_value(&end)
@@ -117,12 +122,18 @@ cdef class Values:
             return True
         if self.groups.turn != self.group:
             raise ValuesReadError("the values of a group were read after it had ended: keep them, as in list(values)")
-        at = self.groups.next_value(&end)
-        if at == NULL:
-            self.ended = True
-            return False
-        self.current = self.codec.decode(&at, end)
-        return True
+        if self.groups.busy:
+            raise ValuesReadError(BUSY)
+        self.groups.busy = True
+        try:
+            at = self.groups.next_value(&end)
+            if at != NULL:
+                self.current = self.codec.decode(&at, end)
+                return True
+        finally:
+            self.groups.busy = False
+        self.ended = True
+        return False
 
     def __reduce__(self):
         raise ValuesReadError("the values of a group cannot be kept as they are: keep list(values)")
@@ -135,7 +146,7 @@ cdef class ValuesIterator:
         return self
 
     def __next__(self):
-        if not self.values.take():
+        if self.values is None or not self.values.take():  # None: made by somebody else
             raise StopIteration
         value, self.values.current = self.values.current, None
         return value

@@ -246,7 +246,7 @@ class _Run:
         elif emit == "keyed lines":
             self.output.merge_lines(parts)
         else:
-            self._keep(parts, last, merged=last)
+            self._keep(parts, last, merged=last and partitions > 1)  # one part is in order, whatever its records take
         self.clock.lap("reduce")
 
     def _run(self, executor: Executor, specs: Sequence[Any], phase: str = "map") -> list[TaskResult]:

@@ -121,12 +121,22 @@ def test_output_is_not_replaced_unless_it_is_asked_for(source, tmp_path):
     (type("Bad", (Words,), {"map": 5}), "map is no method: Bad: 5"),
     (type("Bad", (Words,), {"reduce": mr.Sum()}), "an aggregate goes into combine"),
     (type("Bad", (Words,), {"combine": mr.Sum}), "not an aggregate but its class"),
+    (type("Bad", (Words,), {"combine": Sides.combine}), r"combine\(\) without reduce\(\): Bad: .*reduce = combine"),
     (type("Bad", (Words,), {"encoding": "none"}), "not an encoding of text: 'none'"),
     (type("Bad", (Words,), {"encoding": 5}), "not an encoding of text: 5"),
 ])  # fmt: skip
 def test_what_is_no_job_is_refused_before_anything_is_read(job, said):
     with pytest.raises(mr.UsageError, match=said):
         mr.run(job, "/missing")
+
+
+def test_a_setup_that_would_not_run_is_refused(source):
+    class Yields(Words):
+        def setup(self, ctx):
+            yield b"first", 1
+
+    with pytest.raises(mr.UserCodeError, match=r"setup\(\) yields or awaits.* map task 0"):
+        mr.run(Yields, source, executor=mr.Inline())
 
 
 def test_arguments_that_make_no_sense_together(source):

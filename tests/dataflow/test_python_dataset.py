@@ -85,3 +85,8 @@ def test_verify_holds_for_all_stages(pairs):
     assert wrong.collect(mr.Inline())
     with pytest.raises(mr.UserCodeError, match="associative"):
         many.verify().collect(mr.Inline())
+
+
+def test_an_element_of_a_third_of_the_memory_is_collected_from_one_part():
+    large = mr.from_items([("k", 1)]).group_by_key().map(lambda group: "x" * 3_000_000)
+    assert large.collect(mr.Inline(memory="8MiB")) == ["x" * 3_000_000]

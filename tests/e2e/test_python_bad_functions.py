@@ -372,6 +372,7 @@ def test_a_mapper_that_prints_a_lot(shell, workers):
 
 
 def test_a_module_that_the_worker_does_not_find(shell):
+    shell.write("in", TEXT)
     shell.write("beside.py", b"def number(record): return int(record)\n")
     lost = "from beside import number; import os; os.remove('beside.py')\n"
     shell.write("job.py", (lost + JOB.replace("{bad}", "pass").replace("int(record)", "number(record)")).encode())

@@ -226,3 +226,10 @@ def test_aggregates_say_what_they_are():
     assert [repr(AGGREGATES[name][0]) for name in list(AGGREGATES)[:8]] == names
     assert repr(Reduce(max)) == "reduce_by_key(max)"
     assert repr(mr.Aggregate(0, max, max)) == "mr.Aggregate(add=max)"
+
+
+@pytest.mark.parametrize("aggregate", [mr.TopK(1), mr.TopK(3), mr.TopK(2, key=lambda value: -value)])
+def test_the_largest_of_nan_are_refused_as_their_order_would_be_that_of_the_splits(aggregate):
+    with pytest.raises(YieldError, match="TopK of NaN"):
+        aggregate.fold([2.0, math.nan, 1.0])
+    assert aggregate.fold([2.0, math.inf]) == sorted([2.0, math.inf], key=aggregate.key, reverse=True)[: aggregate.k]

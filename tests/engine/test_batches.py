@@ -5,7 +5,7 @@ import pytest
 
 from mrcore.engine import batches
 from mrcore.engine.batches import BatchFeed
-from mrcore.kernels.chain import Chain
+from mrcore.kernels.chain import Chain, YieldError
 from mrcore.kernels.codec import ValueCodec
 from mrcore.kernels.output import Output, elements_of
 from mrcore.testing import reference
@@ -13,11 +13,11 @@ from mrcore.testing import reference
 TEXT = b"one two\n\nthree  \xff\0 four\nfive" + b" more words\n" * 50 + b"end"
 
 
-def feed(function, tokenizer="lines", text=TEXT, step=None):
+def feed(function, tokenizer="lines", text=TEXT, step=None, columns=0):
     """The elements that come of a text fed in pieces, and the feed."""
     made = []
     output = Output(
-        lambda view: made.extend(elements_of(bytes(view), None)), ValueCodec(None, None), columns=0, keyed=True
+        lambda view: made.extend(elements_of(bytes(view), None)), ValueCodec(None, None), columns=columns, keyed=True
     )
     fed = BatchFeed(function, Chain([], output), tokenizer)
     at, stop = 0, 0
@@ -58,6 +58,19 @@ def test_arrays_are_taken_apart_into_pythons_own_numbers():
 def test_what_is_no_pairs_is_refused(made, said):
     with pytest.raises(TypeError, match=said):
         feed(lambda data, offsets: made)
+
+
+def test_a_key_that_is_none_is_blamed_on_the_users_line():
+    def lines(data, offsets):
+        yield np.arange(3), np.arange(3)
+        yield 5
+
+    with pytest.raises(YieldError) as caught:
+        feed(lines, columns=2)
+    assert caught.value.place == (__file__, lines.__code__.co_firstlineno + 2, "lines")
+    with pytest.raises(YieldError) as caught:
+        feed(lambda data, offsets: [5], columns=2)
+    assert caught.value.place is None
 
 
 def test_no_text_no_call():

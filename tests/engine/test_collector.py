@@ -4,6 +4,7 @@ import os
 import random
 from collections import defaultdict
 
+import numpy as np
 import pytest
 
 from mrcore.engine.aggregates import Collect, Count, Max, Mean, Sum
@@ -136,8 +137,15 @@ def test_a_function_chooses_the_partition(path):
 
 
 def test_a_partition_that_is_no_int_is_refused(path):
-    with pytest.raises(TypeError, match="an int, not str"):
-        Taken(path, Shuffle(place=lambda key, parts: "1"), [("a", 1)], partitions=2)
+    for place in ("1", 1.0, None):
+        with pytest.raises(TypeError, match=f"an int, not {type(place).__name__}"):
+            Taken(path, Shuffle(place=lambda key, parts, place=place: place), [("a", 1)], partitions=2)
+
+
+@pytest.mark.parametrize("place", [True, np.int64(-1), np.uint8(3), 2**200 + 1])
+def test_whatever_counts_as_an_int_is_a_partition(path, place):
+    taken = Taken(path, Shuffle(place=lambda key, parts: place), [("a", 1)], partitions=2)
+    assert [list(part) for part in taken.parts] == [[], [b"\0\1a"]]
 
 
 def test_verify_looks_at_groups_on_their_way(path):

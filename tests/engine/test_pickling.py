@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mrcore.engine.pickling import dump_program, dumps, load_program, loads
+import mrcore as mr
+from mrcore.engine.pickling import dump_by_name, dump_program, dumps, load_program, loads
 from mrcore.engine.program import Program
 from mrcore.errors import SerializationError
 
@@ -112,3 +113,41 @@ def test_a_module_that_is_missing_is_named(tmp_path, monkeypatch):
         del sys.modules["beside_only"]
     with pytest.raises(SerializationError, match="missing in the worker: beside_only: put it beside the job's file"):
         load_program(data)
+
+
+class Ends:
+    def __getstate__(self):
+        return {"a": 1}
+
+    def __setstate__(self, state):
+        next(iter(()))
+
+
+def test_a_value_that_raises_stop_iteration_when_it_is_loaded_does_not_end_its_group():
+    pairs = mr.from_items([("a", 1), ("a", 2)]).map(lambda pair: (pair[0], Ends()))
+    for grouped in (pairs.group_by_key(), pairs.reduce_by_key(mr.Collect())):
+        with pytest.raises(mr.UserCodeError, match=r"StopIteration when it was loaded: .*key 'a'"):
+            grouped.collect(mr.Inline())
+
+
+@pytest.mark.parametrize("held", [
+    lambda some: some, frozenset, lambda some: [(1, some)], lambda some: {"a": some},
+    lambda some: {(frozenset(some), 1)},
+], ids=["set", "frozen", "in a tuple", "in a dict", "in a set"])  # fmt: skip
+def test_a_set_has_the_same_bytes_however_it_was_put_together(held):
+    one, other = set(range(0, 48, 8)), set(range(40, -8, -8))
+    assert one == other
+    assert list(one) != list(other)
+    assert dump_by_name(held(one)) == dump_by_name(held(other))
+    assert loads(dump_by_name(held(one))) == held(other)
+
+
+def test_what_holds_itself_or_shares_its_parts_stays_so():
+    shared = ["a"]
+    loop = [shared, shared, {1, 2}]
+    loop.append(loop)
+    back = loads(dump_by_name([shared, shared]))
+    assert back[0] is back[1]
+    again = loads(dump_by_name(loop))
+    assert again[:3] == [["a"], ["a"], {1, 2}]
+    assert again[0] is again[1]

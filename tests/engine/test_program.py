@@ -39,15 +39,22 @@ def test_modules_are_imported_from_where_the_program_was_written(path, tmp_path,
 
         code = write_program(path, Program((("map", only_here.triple),)))
     del sys.modules["only_here"]
-    assert os.fspath(tmp_path) in code.places and os.fspath(tmp_path) not in sys.path
+    assert os.fsencode(tmp_path) in code.places and os.fspath(tmp_path) not in sys.path
     assert read_program(code).steps[0][1](2) == 6
-    assert sys.path == list(code.places)
+    assert sys.path == [os.fsdecode(place) for place in code.places]
 
 
 def test_the_current_directory_is_a_place_by_its_name(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sys.path.insert(0, "")
-    assert write_program(path, Program()).places[0] == os.fspath(tmp_path)
+    assert write_program(path, Program()).places[0] == os.fsencode(tmp_path)
+
+
+def test_the_places_of_the_callers_own_process_stay_as_they_are_written(path):
+    sys.path.insert(0, "")
+    before = list(sys.path)
+    read_program(write_program(path, Program()))
+    assert sys.path == before
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"x" + data[1:]])

@@ -68,9 +68,10 @@ def test_an_exception_without_any_frame_of_the_users():
 @pytest.mark.parametrize(("raised", "said"), [
     (SystemExit(3), "the job's own code called exit(3)"), (SystemExit("text"), "called exit('text')"),
     (BaseException("b"), "BaseException: b"), (MemoryError(), "out of memory in the job's own code"),
-    (StopIteration(1), "StopIteration: 1"), (ValueError("x" * 5000), "ValueError: " + "x" * 500 + ": in"),
+    (StopIteration(1), "StopIteration: 1"), (GeneratorExit(2), "GeneratorExit: 2: in"),
+    (ValueError("x" * 5000), "ValueError: " + "x" * 500 + ": in"),
     (ValueError("a\nb\0\udc80"), r"ValueError: a\nb\x00\udc80: in"),
-], ids=["exit", "exit with text", "base", "memory", "stop", "long", "odd text"])  # fmt: skip
+], ids=["exit", "exit with text", "base", "memory", "stop", "generator", "long", "odd text"])  # fmt: skip
 def test_whatever_is_raised_is_one_line(raised, said):
     with pytest.raises(UserCodeError) as caught, user_code(place):
         raise raised
@@ -79,7 +80,7 @@ def test_whatever_is_raised_is_one_line(raised, said):
 
 
 @pytest.mark.parametrize(
-    "raised", [KeyboardInterrupt(), GeneratorExit(), Enough(), BudgetError("ours"), UserCodeError("u")]
+    "raised", [KeyboardInterrupt(), Enough(), BudgetError("ours"), UserCodeError("u")]
 )
 def test_what_is_not_the_users_passes_as_it_is(raised):
     with pytest.raises(type(raised)) as caught, user_code(place):

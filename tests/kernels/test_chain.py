@@ -75,3 +75,12 @@ def test_a_stop_iteration_of_the_users_is_an_error_not_an_end() -> None:
 
     with pytest.raises(RuntimeError):
         run([("flat_map", stops)], [1])
+
+
+def test_an_iterable_whose_iter_fails_shows_its_own_error() -> None:
+    class Bad:
+        def __iter__(self) -> object:
+            raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match=r"^of its own$"):
+        run([("flat_map", lambda n: Bad())], [1])

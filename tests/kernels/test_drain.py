@@ -91,3 +91,10 @@ def test_an_error_of_the_function_that_chooses_partitions_is_passed_on_as_it_is(
 
     with pytest.raises(ValueError, match="no place"):
         Owner(place=place, partitions=3).take([(1, 1)])
+
+
+@pytest.mark.parametrize("first", [1.5, "x", 2**70])
+def test_none_behind_a_value_that_went_past_the_table_is_not_taken_for_a_number(first: Any) -> None:
+    owner = Owner()
+    owner.chain.push_all([(b"a", first), (b"b", None), (b"b", 5)], "map")
+    assert owner.drain.added == 2

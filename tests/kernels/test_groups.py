@@ -1,4 +1,6 @@
 """Groups out of blocks of records: each key's values once, in their order, however records and blocks cut them."""
+import pickle
+
 import pytest
 
 from mrcore.kernels.chain import Chain
@@ -33,3 +35,29 @@ def test_values_of_a_former_group_are_refused_and_those_of_the_last_one_too() ->
     for values in kept:
         with pytest.raises(ValuesReadError, match="after it had ended"):
             list(values)
+
+
+def test_a_value_that_reads_on_while_it_is_loaded_is_refused() -> None:
+    kept: list[Values] = []
+    coded = encode_values([(1, {2}, "text"), 4, 5], pickle.dumps)
+
+    def loads(data: bytes) -> object:
+        with pytest.raises(ValuesReadError, match="while one of them was being loaded"):
+            next(iter(kept[0]))
+        return pickle.loads(data)
+
+    def reduce(key: int, values: Values, ctx: object) -> list[object]:
+        kept.append(values)
+        assert list(values) == [(1, {2}, "text"), 4, 5]
+        return []
+
+    output = Output(lambda view: None, columns=2)
+    block = reference.encode_bytes_records([(encode_key(1)[0], coded)])
+    Reducer([block], KeyCodec("i"), ValueCodec(None, loads), Chain([], output), output, reduce=reduce).run(2)
+    assert kept
+
+
+def test_an_iterator_that_nobody_filled_is_empty() -> None:
+    kinds: list[type] = []
+    reduced(lambda key, values, ctx: kinds.append(type(iter(values))) or [], block_of((1, [1])))
+    assert list(kinds[0]()) == []

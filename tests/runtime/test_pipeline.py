@@ -91,8 +91,6 @@ def test_reducers_are_part_files():
 
 
 def test_what_makes_no_sense_is_refused(sparse):
-    with pytest.raises(UsageError, match="unknown encoding: klingon"):
-        plan_pipeline(sparse(1, encoding="klingon"), Options(1))
     with pytest.raises(UsageError, match="too many map tasks"):
         plan_pipeline(sparse(1 << 40), Options(1, None, 1))
 
