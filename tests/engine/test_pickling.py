@@ -35,8 +35,9 @@ def closure_of(part):
     return lambda x: (part, x)
 
 
-@pytest.mark.parametrize("function", [len, str.upper, lambda x: x + 1, closure_of(3), functools.partial(max, 1),
-                                      Holder(a=1).method], ids=repr)  # fmt: skip
+@pytest.mark.parametrize("function", [
+    len, str.upper, lambda x: x + 1, closure_of(3), functools.partial(max, 1), Holder(a=1).method,
+], ids=["built in", "method", "lambda", "closure", "partial", "bound"])  # fmt: skip
 def test_functions_travel_and_do_the_same_there(function):
     class Local:
         made = 5
