@@ -1,11 +1,15 @@
 """The classic shape: what makes a job of a class, which methods count, and what mr.run() gives."""
 
 import os
+import sys
 
+import cloudpickle
 import pytest
 
 import mrcore as mr
 from mrcore.dataflow.mapreduce import pipeline_of
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
 
 
 class Words(mr.MapReduce):

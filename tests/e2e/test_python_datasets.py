@@ -4,13 +4,16 @@ import itertools
 import json
 import os
 import re
+import sys
 from collections import Counter, defaultdict
 
+import cloudpickle
 import numpy as np
 import pytest
 
 import mrcore as mr
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
 EXECUTORS = [mr.Inline(), mr.Local(2)]
 
 
