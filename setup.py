@@ -18,7 +18,7 @@ flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=
 flags += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 link: list[str] = []
 if SANITIZE:
-    flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1", "-UNDEBUG"]
+    flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g1", "-O1", "-UNDEBUG"]
     link += [f"-fsanitize={SANITIZE}"]
 
 class BuildExtensions(build_ext):

@@ -7,9 +7,9 @@ cases run without sanitizers.
 
 from hypothesis import settings
 
-CASES_MAX = 4
+CASES_MAX = 3
 
-settings.register_profile("few examples", max_examples=15, deadline=None, derandomize=True)
+settings.register_profile("few examples", max_examples=10, deadline=None, derandomize=True)
 settings.load_profile("few examples")
 
 
