@@ -244,7 +244,7 @@ def test_postings_of_many_documents_and_a_document_in_pieces(
 @pytest.mark.parametrize("aimed", [False, True], ids=["one range", "ranges"])
 def test_a_small_buffer_is_full_many_times_and_its_runs_are_the_whole(
         level: str, aimed: bool, partitions: int, splitters: list[bytes] | None) -> None:
-    tokens = words(250_000, [*LENGTHS, 100], seed=8, letters=b"ab")
+    tokens = words(150_000, [*LENGTHS, 100], seed=8, letters=b"ab")
     data = b" ".join(tokens)
     spills = Spills(bytes_min(7), partitions, splitters)
     if aimed:
