@@ -20,7 +20,7 @@ sanitize:
 	PYTHON=$(BIN)/python bash tests/sanitize/run
 
 bench: # each kernel on small input, once over; benchmarks/README.md has the large ones
-	$(BIN)/pytest -q -s benchmarks/kernels --benchmark-only --benchmark-columns=min,median,rounds
+	$(BIN)/pytest -q -s --dist=no benchmarks/kernels --benchmark-only --benchmark-columns=min,median,rounds
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -16,14 +16,7 @@ def numbers(count: int):
     yield from range(count)
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
-def test_chain(benchmark) -> None:
+def test_chain(benchmark, report) -> None:
     chunks: list[bytes] = []
 
     def run() -> None:
@@ -33,9 +26,9 @@ def test_chain(benchmark) -> None:
         output.finish()
 
     benchmark.pedantic(run, rounds=4, warmup_rounds=1)
-    report(benchmark, xxhash.xxh3_64_hexdigest(b"".join(chunks)), COUNT)
+    report(xxhash.xxh3_64_hexdigest(b"".join(chunks)), COUNT)
 
 
-def test_consumed_only(benchmark) -> None:
+def test_consumed_only(benchmark, report) -> None:
     benchmark.pedantic(lambda: collections.deque(numbers(COUNT), maxlen=0), rounds=4, warmup_rounds=1)
-    report(benchmark, "none", COUNT)
+    report("none", COUNT)

@@ -13,25 +13,18 @@ COUNT = 50_000
 VALUES = {"int": 7, "float": 0.5, "str": "word", "bytes": b"word", "tuple": ("word", 1)}
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
 @pytest.mark.parametrize("kind", VALUES)
-def test_values(benchmark, kind: str) -> None:
+def test_values(benchmark, report, kind: str) -> None:
     values = [VALUES[kind]] * COUNT
     back = benchmark.pedantic(
         lambda: decode_values(encode_values(values, pickle.dumps), pickle.loads), rounds=4, warmup_rounds=1
     )
     assert back == values
-    report(benchmark, xxhash.xxh3_64_hexdigest(encode_values(values, pickle.dumps)), COUNT)
+    report(xxhash.xxh3_64_hexdigest(encode_values(values, pickle.dumps)), COUNT)
 
 
 @pytest.mark.parametrize("kind", VALUES)
-def test_keys(benchmark, kind: str) -> None:
+def test_keys(benchmark, report, kind: str) -> None:
     """With the making of a codec for each, which a job does once."""
     benchmark.pedantic(lambda: [encode_key(VALUES[kind]) for _ in range(COUNT)], rounds=4, warmup_rounds=1)
-    report(benchmark, encode_key(VALUES[kind])[0].hex(), COUNT)
+    report(encode_key(VALUES[kind])[0].hex(), COUNT)

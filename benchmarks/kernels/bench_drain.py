@@ -29,15 +29,8 @@ def text() -> bytes:
     return b"".join(b" ".join(words[i * each : (i + 1) * each]) + b"\n" for i in range(LINES))
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
 @pytest.mark.parametrize("adds", [True, False], ids=["table", "buffer"])
-def test_drain(benchmark, adds: bool) -> None:
+def test_drain(benchmark, report, adds: bool) -> None:
     data, found = text(), []
 
     def run() -> None:
@@ -50,10 +43,10 @@ def test_drain(benchmark, adds: bool) -> None:
 
     benchmark.pedantic(run, rounds=4, warmup_rounds=1)
     assert found[0] == WORDS
-    report(benchmark, str(found), WORDS)
+    report(str(found), WORDS)
 
 
-def test_generator_alone(benchmark) -> None:
+def test_generator_alone(benchmark, report) -> None:
     lines = text().split(b"\n")
 
     def run() -> None:
@@ -61,4 +54,4 @@ def test_generator_alone(benchmark) -> None:
             collections.deque(pairs(line, None), maxlen=0)
 
     benchmark.pedantic(run, rounds=4, warmup_rounds=1)
-    report(benchmark, "none", WORDS)
+    report("none", WORDS)

@@ -18,16 +18,9 @@ class Counter:
     records = 0
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("type_", ["int", "float"])
-def test_fold(benchmark, kind: str, type_: str) -> None:
+def test_fold(benchmark, report, kind: str, type_: str) -> None:
     draw = random.Random(8)
     make = (lambda: draw.randrange(1000)) if type_ == "int" else (lambda: draw.lognormvariate(0, 5))
     block = reference.encode_bytes_records(
@@ -37,4 +30,4 @@ def test_fold(benchmark, kind: str, type_: str) -> None:
     states = benchmark.pedantic(
         lambda: b"".join(fold_blocks([block], 1 << 16, Folder(kind, codec), codec, Counter())), rounds=4
     )
-    report(benchmark, xxhash.xxh3_64_hexdigest(states), GROUPS * EACH)
+    report(xxhash.xxh3_64_hexdigest(states), GROUPS * EACH)

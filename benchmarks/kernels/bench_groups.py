@@ -9,16 +9,9 @@ from mrcore.testing import reference
 GROUPS, EACH = 5_000, 20
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
-def test_groups(benchmark) -> None:
+def test_groups(benchmark, report) -> None:
     values = encode_values(list(range(EACH)), None)
     block = reference.encode_bytes_records([(b"%06d" % i, values) for i in range(GROUPS)])
     found = benchmark.pedantic(lambda: list(read_groups([block])), rounds=4, warmup_rounds=1)
     assert len(found) == GROUPS
-    report(benchmark, str(sum(sum(group) for _, group in found)), GROUPS * EACH)
+    report(str(sum(sum(group) for _, group in found)), GROUPS * EACH)

@@ -13,15 +13,8 @@ COUNT = 50_000
 VALUES = {"int": 7, "float": 0.5, "str": "word", "list": [1, 2]}
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
 @pytest.mark.parametrize("kind", VALUES)
-def test_output(benchmark, kind: str) -> None:
+def test_output(benchmark, report, kind: str) -> None:
     chunks: list[bytes] = []
     pairs = [("key", VALUES[kind])] * COUNT
 
@@ -32,4 +25,4 @@ def test_output(benchmark, kind: str) -> None:
         output.finish()
 
     benchmark.pedantic(run, rounds=4, warmup_rounds=1)
-    report(benchmark, xxhash.xxh3_64_hexdigest(b"".join(chunks)), COUNT)
+    report(xxhash.xxh3_64_hexdigest(b"".join(chunks)), COUNT)

@@ -19,15 +19,8 @@ def summed(key, values, ctx):
     yield key, sum(values)
 
 
-def report(benchmark, digest: str, count: int) -> None:
-    benchmark.extra_info["digest"] = digest
-    if benchmark.stats:  # absent under --benchmark-disable
-        benchmark.extra_info["ns each"] = round(benchmark.stats.stats.min * 1e9 / count, 1)
-    print(f"\n{benchmark.name}: {benchmark.extra_info}")
-
-
 @pytest.mark.parametrize("function", [None, summed], ids=["aggregate", "function"])
-def test_reduce(benchmark, function) -> None:
+def test_reduce(benchmark, report, function) -> None:
     one = encode_values([1], None)
     block = reference.encode_bytes_records([(b"%06d" % i, one) for i in range(KEYS)])
     chunks: list[bytes] = []
@@ -42,4 +35,4 @@ def test_reduce(benchmark, function) -> None:
         output.finish()
 
     benchmark.pedantic(run, rounds=4, warmup_rounds=1)
-    report(benchmark, xxhash.xxh3_64_hexdigest(b"".join(chunks)), KEYS)
+    report(xxhash.xxh3_64_hexdigest(b"".join(chunks)), KEYS)

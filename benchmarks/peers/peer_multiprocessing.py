@@ -142,14 +142,15 @@ FORMULATIONS: dict[str, dict[str, Callable[[str, str, int], None]]] = {
 }
 
 
-def main() -> None:
+def play(formulations: dict[str, dict[str, Callable[[str, str, int], None]]], about: str) -> None:
+    """Runs what the command line names, or says what this is."""
     if sys.argv[1:] == ["--version"]:
-        print(f"Python {platform.python_version()}, multiprocessing")
+        print(f"Python {platform.python_version()}, {about}")
         return
     gc.disable()  # nothing here refers to itself, and looking for such objects takes a part of the time
     job, formulation, source, target, workers = sys.argv[1:]
-    FORMULATIONS[job][formulation](source, target, int(workers))
+    formulations[job][formulation](source, target, int(workers))
 
 
 if __name__ == "__main__":
-    main()
+    play(FORMULATIONS, "multiprocessing")

@@ -5,12 +5,9 @@ best. The input of an index is a folder, relative to the working directory. peer
 without a function of a record.
 """
 
-import gc
 import multiprocessing
 import os
 import pickle
-import platform
-import sys
 import tempfile
 import zlib
 from array import array
@@ -21,7 +18,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from peer_multiprocessing import Chunk, merge_joined, shares, slices, write_index, write_joined
+from peer_multiprocessing import Chunk, merge_joined, play, shares, slices, write_index, write_joined
 
 Pairs = Iterable[tuple[bytes, int]]
 Groups = dict[Any, Any]  # key -> its values so far
@@ -227,14 +224,5 @@ FORMULATIONS: dict[str, dict[str, Callable[[str, str, int], None]]] = {
 }
 
 
-def main() -> None:
-    if sys.argv[1:] == ["--version"]:
-        print(f"Python {platform.python_version()}, multiprocessing and a generator of pairs")
-        return
-    gc.disable()  # nothing here refers to itself, and looking for such objects takes a part of the time
-    job, formulation, source, target, workers = sys.argv[1:]
-    FORMULATIONS[job][formulation](source, target, int(workers))
-
-
 if __name__ == "__main__":
-    main()
+    play(FORMULATIONS, "multiprocessing and a generator of pairs")

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections import deque
 
 import msgspec
@@ -45,6 +46,10 @@ _OURS_TO_HANDLE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ignores them: the coordinator decides, and the end of its socket ends the worker."""
 
 
+_MODULE = "mrcore.executors.worker"
+_KILLS_MAX = 100
+"""Looks for what a dead worker left, each killing what it finds: a process that the kernel cannot end is left to it."""
+
 _numbers = itertools.count()
 _MARK = "MRCORE_WORKER"
 """In a worker's environment, and so in that of what a user's function starts there."""
@@ -62,7 +67,7 @@ class _Worker:
             self.pid = os.posix_spawn(
                 sys.executable,
                 # -P: the current directory is not searched, so no file in it can pose as a module of ours
-                [sys.executable, "-P", "-m", "mrcore.executors.worker", str(fd), str(os.getpid())],
+                [sys.executable, "-P", "-m", _MODULE, str(fd), str(os.getpid())],
                 _environment() | {_MARK: self._mark()},
                 # Onto itself, which clears close-on-exec. A number of our choice could be that of an
                 # input such as /dev/fd/3, which the worker inherits. What a user's function prints is no data.
@@ -87,8 +92,7 @@ class _Worker:
         """The error for a worker whose socket closed."""
         code = os.waitstatus_to_exitcode(self.reap())
         if code < 0:
-            known = -code in {number.value for number in signal.Signals}
-            how = f"killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
+            how = f"killed by {_shown_signal(-code)}"
             hint = "the system may be out of memory: lower -j" if code == -signal.SIGKILL else "run again with -v"
         else:
             how, hint = f"exit status {code}", "see its message above"
@@ -113,11 +117,21 @@ class _Worker:
             _kill([*_descendants(self.pid), self.pid])
             self.reap()
         else:  # it died by itself, and what it left has other parents
-            while left := resources.processes_with(f"{_MARK}={self._mark()}"):
+            for _ in range(_KILLS_MAX):
+                left = resources.processes_with(f"{_MARK}={self._mark()}")
+                if not left:
+                    break
                 _kill(left)
+                time.sleep(0.01)
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
+
+
+def _is_worker() -> bool:
+    """Is this process a worker itself? A program that a user's function starts is none."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == _MODULE
 
 
 def _pidfd(pid: int) -> int:
@@ -185,7 +199,7 @@ class ProcessPool:
     """
 
     def __init__(self, workers: int) -> None:
-        if _MARK in os.environ:
+        if _is_worker():
             raise UsageError(
                 "a job was started by a worker, while it loaded a job or ran its functions: "
                 'put the start of a job under if __name__ == "__main__":'
