@@ -21,8 +21,8 @@ same number may show in place of the new ones.
 **A torn tail and damage are told apart** by one invariant of the writer: a batch is written only after
 the sync of the batch before it returned. A batch counts whole or not at all.
 
-- A bad batch, and anywhere behind it the sound head of a batch: the bad one was durable when that
-  head was written. This is damage: a CorruptionError with file and byte.
+- A bad batch, and anywhere behind it a sound head with a greater offset: the bad one was durable when
+  that head was written. This is damage: a CorruptionError with file and byte.
 - A bad batch and no such head: it is the last one, whose sync may never have returned. Its
   blocks may have reached the disk in any combination, the first lost and the last there, zeros or garbage in
   between. All of it is dropped, and counted. None of its records was acknowledged.
@@ -83,7 +83,7 @@ def encode_generation(generation: int, salt: int, sequence: int, snapshot: bytes
 def encode_batch(head: Head, offset: int, sequence: int, records: Sequence[bytes]) -> list[bytes]:
     """The bytes of a batch that begins at ``offset``, in pieces: its head, lengths and records."""
     pieces = [piece for record in records for piece in (_LENGTH.pack(len(record)), record)]
-    if len(records) != 1:  # one may be a large snapshot, and is not copied; many are small
+    if len(records) > 1:  # many are small; one may be a large snapshot, and is not copied
         pieces = [b"".join(pieces)]
     check = xxh3_64(seed=head.seed)
     for piece in pieces:
@@ -137,7 +137,7 @@ class Replay:
             while self.end < self._size:
                 self._read_batch()
         except _BadBatchError as bad:
-            later = self._find_head(bad.resume)
+            later = self._find_later(bad.at)
             if later is not None:
                 what = f"{bad.what}, and a later batch begins at byte {later}: it was damaged after it was written"
                 raise self._corrupt(bad.at, what) from None
@@ -159,15 +159,15 @@ class Replay:
     def _read_batch(self) -> None:
         at = self.end
         head = self._take(at, _BATCH_SIZE)
-        if not self._is_head(head, at):
-            raise _BadBatchError(at, "no sound batch begins here", at + 1)
+        if self._offset(head) != at:
+            raise _BadBatchError(at, "no sound batch begins here")
         _, _, sequence, count, size, check = _BATCH.unpack_from(head)
         end = at + _BATCH_SIZE + size
         if end > self._size:
-            raise _BadBatchError(at, "the file ends inside a batch", self._size)
+            raise _BadBatchError(at, "the file ends inside a batch")
         body = self._take(at + _BATCH_SIZE, size)
         if xxh3_64_intdigest(body, self.head.seed) != check:
-            raise _BadBatchError(at, "a batch fails its checksum", end)
+            raise _BadBatchError(at, "a batch fails its checksum")
         # From here on the bytes are those that were written.
         if self.sequence not in (-1, sequence):
             raise self._corrupt(at, f"a batch begins with record {sequence} where {self.sequence} follows")
@@ -185,19 +185,26 @@ class Replay:
         if at != size or len(records) - before != count:
             raise self._corrupt(start, "the records of a batch do not fill it")
 
-    def _is_head(self, data: memoryview, at: int) -> bool:
-        if len(data) < _BATCH_SIZE or data[: len(_MARK)] != _MARK:
-            return False
-        return (_BATCH.unpack_from(data)[1] == at
-                and xxh3_64_intdigest(data[: _BATCH.size], self.head.seed)
-                == _CHECK.unpack_from(data, _BATCH.size)[0])  # fmt: skip
+    def _offset(self, head: memoryview) -> int:
+        """What a batch's head says of its place; -1 if it is not sound."""
+        if len(head) < _BATCH_SIZE or head[: len(_MARK)] != _MARK:
+            return -1
+        if xxh3_64_intdigest(head[: _BATCH.size], self.head.seed) != _CHECK.unpack_from(head, _BATCH.size)[0]:
+            return -1
+        offset: int = _BATCH.unpack_from(head)[1]
+        return offset
 
-    def _find_head(self, at: int) -> int | None:
-        """Where the first sound head of a batch stands, from there on."""
+    def _find_later(self, bad: int) -> int | None:
+        """Where a sound head stands, of a batch that was written after the bad one.
+
+        What a torn batch before this one left on its blocks, and what a record quotes of its journal, was
+        written no later than the bad batch, so its offset is not greater.
+        """
+        at = bad + 1
         while len(piece := self._file.read(at, _READ_BYTES)) >= _BATCH_SIZE:
             found = piece.find(_MARK)
             while found >= 0:
-                if self._is_head(memoryview(piece)[found : found + _BATCH_SIZE], at + found):
+                if self._offset(memoryview(piece)[found : found + _BATCH_SIZE]) > bad:
                     return at + found
                 found = piece.find(_MARK, found + 1)
             at += len(piece) - _BATCH_SIZE + 1  # a head may lie across the end of the piece
@@ -215,7 +222,7 @@ class Replay:
 
 
 class _BadBatchError(Exception):
-    """A batch is not what was written: at which byte, how, and from where on a later batch may stand."""
+    """A batch is not what was written: at which byte, and how."""
 
-    def __init__(self, at: int, what: str, resume: int) -> None:
-        self.at, self.what, self.resume = at, what, resume
+    def __init__(self, at: int, what: str) -> None:
+        self.at, self.what = at, what
