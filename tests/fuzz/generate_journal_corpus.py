@@ -135,7 +135,10 @@ def damaged() -> dict[str, tuple[bytes, str]]:
         "flipped-record": (flip(starts[4] - 1), f"byte {starts[3]}: a batch fails its checksum, and a later batch"),
         "hole": (zeros(starts[2], starts[3]), f"byte {starts[2]}: no sound batch begins here, and a later batch"),
         "hole-over-two": (zeros(starts[2] + 9, starts[4]), f"and a later batch begins at byte {starts[4]}"),
-        "batch-twice": (data[: starts[3]] + pieces[2] + data[starts[3] :], f"and a later batch begins at byte {starts[4] + 63}"),
+        "batch-twice": (
+            data[: starts[3]] + pieces[2] + data[starts[3] :],
+            f"a later batch begins at byte {starts[4] + 63}",
+        ),
         "wrong-sequence": (lie(Batch((b"a",), {"sequence": 7})), "begins with record 7 where 1 follows"),
         "wrong-offset": (lie(Batch((b"a",), {"offset": 7})), "no sound batch begins here, and a later batch"),
         "too-few-records": (lie(Batch((b"a",), {"records": 0})), "the records of a batch do not fill it"),

@@ -1,4 +1,4 @@
-"""The kept corpus of journals: each opens, is cut where it is torn, or says what is wrong. And thousands of mutations."""
+"""The kept corpus of journals: each opens, is cut where it is torn, or says what is wrong. And 2,000 mutations."""
 
 import os
 import random

@@ -82,8 +82,9 @@ class FaultyFile:
 
     def sync(self):
         self._disk.step(self._sync_failed)
-        self.content.durable = bytes(self.content.live)
-        self.content.dirty.clear()
+        content, size = self.content, len(self.content.live)
+        content.durable = content._mixed(sorted(content.dirty), size, bytes(size))  # what is not dirty is not written
+        content.dirty.clear()
 
     def _sync_failed(self):
         if isinstance(self._disk.fault, OSError):  # not so where the process ends
@@ -193,7 +194,7 @@ class Story:
         self.promised = len(self.appended)
 
     def found(self, recovery):
-        """All records, from the snapshot on, which are what was promised at least, and nothing that was not appended."""
+        """All records, from the snapshot on: what was promised at least, and nothing that was not appended."""
         records = (recovery.snapshot.split(b"|") if recovery.snapshot else []) + recovery.records
         assert self.promised <= len(records)
         assert records == self.appended[: len(records)]
@@ -308,6 +309,7 @@ def test_a_torn_batch_of_many_records_whose_first_block_is_lost_is_a_torn_tail()
 
 def test_blocks_of_an_older_generation_or_another_journal_are_garbage():
     """They hold sound batches, at the very bytes where they would stand here."""
+
     def journal_of(salt, generations, batches):
         disk, story = FaultyDisk(), Story()
         journal, _ = open_journal(disk, salt)
