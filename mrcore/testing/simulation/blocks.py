@@ -50,12 +50,14 @@ class Content:
 
     Attributes:
         live: as the node sees them; not to be changed from outside.
+        named: whether it has a name still; belongs to the disk.
     """
 
-    __slots__ = ("_changes", "_disk", "live")
+    __slots__ = ("_changes", "_disk", "live", "named")
 
     def __init__(self) -> None:
         self.live = bytearray()
+        self.named = True
         self._disk = bytearray()
         self._changes: list[_Change] = []
 

@@ -158,28 +158,34 @@ class SimulatedDisk:
 
     def _truncate(self, content: Content, size: int) -> None:
         self._change()
-        self.used_bytes += size - len(content.live)
+        before = len(content.live)
         content.truncate(size)
+        self._charge(content, before)
 
     def _sync(self, content: Content) -> None:
         self._change(content.sync)
         if self.rng.random() < self._faults.sync_fails:
             self._count("sync_fails")
-            size = len(content.live)
+            before = len(content.live)
             content.fail_sync(self.rng, self._stale)
-            self.used_bytes += len(content.live) - size
+            self._charge(content, before)
             raise _error(errno.EIO)
         content.sync()
 
     def _put(self, content: Content, offset: int, data: bytes) -> None:
         if data:
-            size = len(content.live)
+            before = len(content.live)
             content.write(offset, data)
-            self.used_bytes += len(content.live) - size
+            self._charge(content, before)
+
+    def _charge(self, content: Content, before: int) -> None:
+        if content.named:
+            self.used_bytes += len(content.live) - before
 
     def _free(self, path: str) -> None:
         content = self._names.live.get(path)
         if content is not None:
+            content.named = False
             self.used_bytes -= len(content.live)
             self._stale = bytes(content.live[:STALE_BYTES_MAX])
 

@@ -82,6 +82,9 @@ class Names:
             kept = rng.random() < rate
             kinds.append("kept_entry" if kept else "lost_entry")
             if kept:
+                # A file has one name: that of the last change that was kept, if one before it was not.
+                for path in [path for path, content in self._disk.items() if content is change.content]:
+                    del self._disk[path]
                 change.apply(self._disk)
         self._changes.clear()
         self.live = dict(self._disk)
