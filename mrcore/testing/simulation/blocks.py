@@ -131,16 +131,18 @@ class Content:
         for index, changes in sorted(self._changed_blocks(width, max(sizes)).items()):
             start = index * width
             moment = _moment(range(len(changes) + 1), rng, fate)
+            if start >= size:
+                lost += start < sizes[-1]
+                continue
             kept += moment == len(changes)
             lost += moment < len(changes)
-            if start < size:
-                block = self._disk[start : start + width].ljust(width, b"\0")
-                for change in changes[:moment]:
-                    change.apply(block, start)
-                if not moment and start >= len(self._disk):
-                    holes += 1
-                    block = bytearray(hole[start : start + width].ljust(width, b"\0"))
-                data[start : start + width] = block[: size - start]
+            block = self._disk[start : start + width].ljust(width, b"\0")
+            for change in changes[:moment]:
+                change.apply(block, start)
+            if not moment and start >= len(self._disk):
+                holes += 1
+                block = bytearray(hole[start : start + width].ljust(width, b"\0"))
+            data[start : start + width] = block[: size - start]
         kind = "torn_write" if kept and lost else "kept_write" if kept else "lost_write"
         return Settled(data, (kind, "stale_block" if hole else "zero_block") if holes else (kind,))
 

@@ -187,7 +187,7 @@ class Network:
 
     def _establish(self, near: End) -> None:
         far = near.other
-        if not near.open:
+        if not near.open or not far.open:
             return
         if self.blocked(near.node, far.node) or self.blocked(far.node, near.node):
             self._count(near.node, "unreachable", far.node, near.number)
