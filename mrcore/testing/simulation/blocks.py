@@ -121,8 +121,9 @@ class Content:
         if not self._changes:
             return Settled(bytearray(self._disk), ())
         width = rng.choice(BLOCK_BYTES)
-        fate = rng.choice((0.0, 1.0, None))  # all of it is lost or kept, or each block has its own
-        hole = stale if rng.random() < 0.5 else b""
+        fate = rng.choice((0.0, 1.0, None, None))  # all of it is lost or kept, or each block has its own
+        hole = stale if rng.random() < 0.7 else b""
+        around = max(width, -(-len(hole) // width) * width)
         sizes = self._sizes()
         size = _moment(sizes, rng, fate)
         data = bytearray(self._disk)
@@ -141,7 +142,8 @@ class Content:
                 change.apply(block, start)
             if not moment and start >= len(self._disk):
                 holes += 1
-                block = bytearray(hole[start : start + width].ljust(width, b"\0"))
+                at = start % around
+                block = bytearray(hole[at : at + width].ljust(width, b"\0"))
             data[start : start + width] = block[: size - start]
         kind = "torn_write" if kept and lost else "kept_write" if kept else "lost_write"
         return Settled(data, (kind, "stale_block" if hole else "zero_block") if holes else (kind,))

@@ -42,16 +42,14 @@ class Coverage:
         return len(self._counts)
 
     def seeds(self, name: str) -> int:
-        """In how many of the merged seeds it happened."""
-        return self._seeds.get(name, 0)
+        """In how many of the merged seeds it happened; before any was merged, in this one."""
+        return self._seeds.get(name, 0) if self._seeds else int(self[name] > 0)
 
     def merge(self, other: Coverage) -> None:
         """Adds the counts of one seed, or of seeds that were merged before. The order of merging does not show."""
         for name, count in other._counts.items():
             self.add(name, count)
-            seeds = other._seeds.get(name, 0) if other._seeds else int(count > 0)
-            if seeds:
-                self._seeds[name] = self._seeds.get(name, 0) + seeds
+            self._seeds[name] = self._seeds.get(name, 0) + other.seeds(name)
 
     def below(self, count: int) -> list[str]:
         """The names that happened less than ``count`` times."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mrcore.testing.simulation.faults import DiskFaults
 
 KINDS = (
-    "crash", "power_cut", "lost_write", "torn_write", "kept_write", "zero_block", "stale_block", "lost_entry", "kept_entry",
-    "full", "sync_fails", "sync_directory_fails", "flip",
+    "crash", "power_cut", "lost_write", "torn_write", "kept_write", "zero_block", "stale_block", "lost_entry",
+    "kept_entry", "full", "sync_fails", "sync_directory_fails", "flip",
 )  # fmt: skip
 """All that is counted, each as ``disk.KIND``."""
 

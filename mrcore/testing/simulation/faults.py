@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import random
+
     from _typeshed import DataclassInstance
 
     Profile = TypeVar("Profile", bound=DataclassInstance)
@@ -58,7 +59,7 @@ class NetworkFaults:
     half_open: float = 0.002
     """The connection breaks, what was on its way is gone, and one side learns of it up to ``silence_ns_max`` later."""
     late: float = 0.002
-    """The sender learns of a break now; its bytes, and then the break, reach the receiver up to ``late_ns_max`` later."""
+    """The sender learns of a break now; its bytes, then the break, reach the receiver up to ``late_ns_max`` later."""
     silence_ns_max: int = 60 * _S
     late_ns_max: int = 10 * _S
     partition_interval_ns: int = 60 * _S

@@ -191,9 +191,7 @@ class _Pipe:
         """Drops what is on its way and all that follows; nobody is told."""
         self.buffer.clear()
         self._cut_off = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop()
 
     def wake(self) -> None:
         """Has the next delivery, if there is something to deliver and nothing holds it."""
@@ -202,6 +200,11 @@ class _Pipe:
             least = faults.delay_ns_min
             delay_ns = least + int(rng.random() * (faults.delay_ns_max - least))
             self._timer = self._weather.clock.after(delay_ns, self._deliver)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _wait_long(self, delay_ns_max: int, calmly: bool = False) -> None:
         weather = self._weather
@@ -248,6 +251,7 @@ class _Pipe:
         near, far, weather = self._end, self._end.other, self._weather
         faults, rng = weather.faults, weather.rng
         far._out.cut_off()
+        self._stop()
         if fault == "break_delivered":
             self._finish = "reset"
             self._hand_over(len(self.buffer))

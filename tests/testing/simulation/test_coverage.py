@@ -14,8 +14,11 @@ def counted(names, declared=()):
 
 
 def test_a_name_never_heard_of_happened_never():
-    assert Coverage()["disk.flip"] == 0
-    assert len(Coverage()) == 0
+    assert Coverage()["disk.flip"] == Coverage().seeds("disk.flip") == len(Coverage()) == 0
+
+
+def test_the_counts_of_one_seed_are_those_of_one_seed():
+    assert counted(["a", "a"], declared=["b"]).table() == "count  seeds  name\n    2      1  a\n    0      0  b\n"
 
 
 def test_a_table_shows_declared_names_that_never_happened():

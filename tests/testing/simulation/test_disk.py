@@ -13,10 +13,13 @@ from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
 from mrcore.testing.simulation.faults import CALM_DISK, DiskFaults
 
 
-def make_disk(seed=0, **how):
+def make_disk(seed=0, rates=CALM_DISK, **how):
     coverage = Coverage()
-    faults = dataclasses.replace(CALM_DISK, **{name: how.pop(name) for name in ("full", "sync_fails", "flip") if name in how})
-    return SimulatedDisk(random.Random(seed), coverage, faults, **how), coverage
+    return SimulatedDisk(random.Random(seed), coverage, rates, **how), coverage
+
+
+def only(**rates):
+    return dataclasses.replace(CALM_DISK, **rates)
 
 
 def contents(directory):
@@ -158,7 +161,7 @@ def test_a_full_disk_takes_what_fits_and_says_so(sizes, capacity):
 def test_a_sync_that_failed_leaves_nobody_knows_what():
     left = set()
     for seed in range(60):
-        disk, coverage = make_disk(seed, sync_fails=1.0)
+        disk, coverage = make_disk(seed, only(sync_fails=1.0))
         directory = disk.directory(b"/a")
         file = directory.open("x")
         disk._names.sync("/a")
@@ -179,7 +182,7 @@ def test_a_sync_that_failed_leaves_nobody_knows_what():
 
 
 def test_bits_flip_where_they_may_and_stay_flipped():
-    disk, coverage = make_disk(flip=1.0, rots=lambda path: path.startswith("/output/"))
+    disk, coverage = make_disk(0, only(flip=1.0), rots=lambda path: path.startswith("/output/"))
     for name in (b"/journal", b"/output"):
         file = disk.directory(name).open("x")
         file.append(bytes(100))
@@ -204,9 +207,11 @@ def test_power_is_cut_at_any_operation_and_a_part_of_it_is_done():
         done = 0
         with pytest.raises(PowerCutError):
             file = directory.open("x")
-            for operation in (lambda: file.append(b"x" * 100), file.sync, directory.sync_directory, lambda: file.truncate(0)):
+            for operation, *given in (
+                (file.append, b"x" * 100), (file.sync,), (directory.sync_directory,), (file.truncate, 0)
+            ):  # fmt: skip
                 done += 1
-                operation()
+                operation(*given)
         with pytest.raises(OSError, match=r"\[Errno 9\]"):
             directory.names()
         directory.close()

@@ -107,7 +107,7 @@ def test_where_nobody_listens_a_connection_is_refused():
 def test_what_arrives_is_a_prefix_of_what_was_sent(seed, sizes, ending, faulty):
     pair, rng = Pair(HARSH if faulty else CALM_NETWORK, seed), random.Random(seed)
     pair.network.torment()
-    sent = {side: b"" for side in (pair.near, pair.far)}
+    sent = dict.fromkeys((pair.near, pair.far), b"")
     pair.run_ms(2)
     for from_near, size in sizes:
         side = pair.near if from_near else pair.far
