@@ -5,7 +5,9 @@ same nanosecond happens in the order in which it was asked for. A node reads its
 :class:`NodeClock`, which stands apart from the truth by an offset, runs too fast or too slow, and
 jumps, also backwards, as one that a time server corrects.
 
-COST
+Cost: 1,200,000 events a second where each asks for the next one, 450,000 where 10,000 are pending, and
+290,000 where each also renews a lease, which is a timer cancelled and another asked for: as
+``benchmarks/simulation/bench_clock.py`` measures in processor time on one core of a shared machine.
 """
 
 from __future__ import annotations

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import random
 
-    from _typeshed import DataclassInstance
-
-    Profile = TypeVar("Profile", bound=DataclassInstance)
-
 _MS = 1_000_000
 _S = 1_000 * _MS
 
@@ -78,6 +74,8 @@ class DiskFaults:
     flip: float = 0.0005
     """A read finds that a bit has flipped in what is on the disk."""
 
+
+Profile = TypeVar("Profile", ClockFaults, NetworkFaults, DiskFaults)
 
 SWITCHES: dict[type, tuple[str, ...]] = {
     ClockFaults: ("offset_ns_max", "drift_ppm_max", "jump_interval_ns"),

@@ -42,16 +42,16 @@ CONNECT_TIMEOUT_NS = 5_000_000_000
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Partition:
-    """Bytes from the sources do not reach the targets; of both ways, nor the other way round."""
+    """Bytes do not get from one side to the other; of both ways, nor back."""
 
-    sources: frozenset[str]
-    targets: frozenset[str]
+    side: frozenset[str]
+    other_side: frozenset[str]
     both_ways: bool
 
     def blocks(self, source: str, target: str) -> bool:
         """Whether bytes from one node do not reach another."""
-        return (source in self.sources and target in self.targets) or (
-            self.both_ways and source in self.targets and target in self.sources
+        return (source in self.side and target in self.other_side) or (
+            self.both_ways and source in self.other_side and target in self.side
         )
 
 

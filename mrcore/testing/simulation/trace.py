@@ -3,7 +3,7 @@
 A line is a time, a node and what the node did. Lines are collected as they come and made into
 text some thousand at a time; the text goes into a running SHA-256 and is then forgotten, but for
 the last lines, which a failure report shows. So a trace that nobody reads costs a tuple a line, and
-the formatting in bulk: about 1 µs together.
+the formatting in bulk: 2 µs together, where a line has five words.
 
 Two runs are the same story if and only if their digests and numbers of lines are equal.
 """

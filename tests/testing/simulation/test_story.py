@@ -21,13 +21,16 @@ import mrcore
 from mrcore.testing.simulation import disk, network
 from mrcore.testing.simulation.clock import Clock, NodeClock
 from mrcore.testing.simulation.coverage import Coverage
-from mrcore.testing.simulation.faults import DiskFaults, Faults
+from mrcore.testing.simulation.faults import DiskFaults, Faults, NetworkFaults
 from mrcore.testing.simulation.trace import Trace
 from mrcore.wire.frames import FrameDecoder, encode_frame
 
 S = 10**9
 CLIENTS, MESSAGES = ("ann", "bob", "cyd"), 40
-FAULTS = Faults(disk=DiskFaults(full=0.01, sync_fails=0.01, flip=0.1))
+FAULTS = Faults(
+    network=NetworkFaults(break_lost=0.01, break_delivered=0.01, half_open=0.01, late=0.01),
+    disk=DiskFaults(full=0.002, sync_fails=0.02, flip=0.1),
+)
 HEAD = struct.Struct("<II")
 
 
@@ -217,7 +220,7 @@ def test_each_message_is_kept_once_and_every_kind_of_fault_befalls_some_seed():
         + [f"disk.{kind}" for kind in disk.KINDS]
         + [f"clock.{kind}" for kind in ("skew", "drift", "jump_forward", "jump_backward")]
     )
-    for seed in range(60):
+    for seed in range(40):
         world = World(seed)
         world.play()
         total.merge(world.coverage)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mrcore.testing.simulation.trace import Trace
 
 WORDS = st.one_of(st.text(max_size=3), st.integers(), st.binary(max_size=3))
-LINES = st.lists(st.tuples(st.integers(0, 10**12), st.sampled_from(["a", "b"]), st.lists(WORDS, max_size=3)), max_size=8)
+LINES = st.lists(st.tuples(st.integers(0, 10**12), st.sampled_from("ab"), st.lists(WORDS, max_size=3)), max_size=8)
 
 
 def test_a_line_has_seconds_a_node_and_words():
