@@ -222,9 +222,10 @@ def test_a_break_may_come_before_or_behind_the_last_bytes():
         pair = Pair()
         pair.run_ms(5)
         pair.near.end.send(b"x" * 100)
+        pair.far.end.send(b"the other way nothing does")
         pair.near.end._out._break(kind)
         pair.clock.run()
-        assert pair.far.received == arrives
+        assert (pair.far.received, pair.near.received) == (arrives, b"")
         assert len(pair.near.closed) == len(pair.far.closed) == 1
 
 
