@@ -16,12 +16,13 @@ SLOTS_MAX = 4096  # of one worker, and so attempts that run in it
 FILES_MAX = 4096  # files in one heartbeat; a worker with more says the others in the next ones
 INPUTS_MAX = 1 << 16  # in one message; AddInputs brings more
 INPUTS_TOTAL_MAX = 1 << 30
-ADDRESSES_MAX = 16
+ADDRESSES_MAX = 4
+SPEC_BYTES_MAX = 128 << 20
 COUNTERS_MAX = 2048  # of one attempt
 COUNTER_NAME_MAX = 256
 TEXT_MAX = 8 << 10
 TRACEBACK_MAX = 64 << 10
-RESULT_MAX = 256 << 10
+RESULT_BYTES_MAX = 1 << 20
 PATH_BYTES_MAX = 1 << 16
 
 # An identifier: of a worker, a job, a file. It can stand in a path or a line of a log as it is.
@@ -32,7 +33,7 @@ Index = Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
 Generation = Annotated[int, msgspec.Meta(ge=1, le=INT64_MAX)]
 DurationNs = Annotated[int, msgspec.Meta(ge=1, le=INT64_MAX)]
 Check = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]  # XXH3-64, big-endian as its hexadecimal digits
-Address = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]  # HOST:PORT, or the path of a Unix socket
+Address = Annotated[str, msgspec.Meta(min_length=1, max_length=264, pattern=r"\A[!-~]+\Z")]  # HOST:PORT
 Addresses = Annotated[tuple[Address, ...], msgspec.Meta(max_length=ADDRESSES_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 Traceback = Annotated[str, msgspec.Meta(max_length=TRACEBACK_MAX)]

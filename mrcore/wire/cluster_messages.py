@@ -26,8 +26,9 @@ from mrcore.wire.cluster_fields import (
     FILES_MAX,
     INPUTS_MAX,
     INPUTS_TOTAL_MAX,
-    RESULT_MAX,
+    RESULT_BYTES_MAX,
     SLOTS_MAX,
+    SPEC_BYTES_MAX,
     Addresses,
     AttemptId,
     Bytes,
@@ -50,8 +51,8 @@ from mrcore.wire.cluster_fields import (
 from mrcore.wire.frames import FRAME_MAX
 from mrcore.wire.payloads import Codec
 
-FROM_WORKER_BYTES_MAX = 1 << 20
-"""Bytes of a message of a worker. Decoded it takes a few times as many; a coordinator has many workers."""
+FROM_WORKER_BYTES_MAX = 4 << 20
+"""Bytes of a message of a worker: what the bounds of its fields allow. A coordinator has many workers."""
 
 FROM_COORDINATOR_BYTES_MAX = FRAME_MAX
 
@@ -62,7 +63,8 @@ Inputs = Annotated[tuple[InputFile, ...], msgspec.Meta(max_length=INPUTS_MAX)]
 Slots = Annotated[int, msgspec.Meta(ge=1, le=SLOTS_MAX)]
 HostName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ErrorName = Annotated[str, msgspec.Meta(max_length=COUNTER_NAME_MAX)]
-Result = Annotated[bytes, msgspec.Meta(max_length=RESULT_MAX)]
+Result = Annotated[bytes, msgspec.Meta(max_length=RESULT_BYTES_MAX)]
+Spec = Annotated[bytes, msgspec.Meta(max_length=SPEC_BYTES_MAX)]
 InputsTotal = Annotated[int, msgspec.Meta(ge=0, le=INPUTS_TOTAL_MAX)]
 
 
@@ -141,7 +143,8 @@ class OutputLost(_Message, frozen=True, tag="output_lost"):
 
 
 class Registered(_Message, frozen=True, tag="registered"):
-    """The worker has a lease, counted from when it sent the last Register or Heartbeat that arrived."""
+    """The worker has a lease. It counts from when it sent its last Register or Heartbeat, the coordinator from when
+    that arrived: so the worker gives up first."""
 
     generation: Generation  # above all that this worker ever held
     lease_ns: DurationNs  # without a heartbeat for so long, all its attempts are given to others
@@ -163,7 +166,7 @@ class StartAttempt(_Message, frozen=True, tag="start_attempt"):
 
     attempt: AttemptId
     generation: Generation  # the fence: the worker runs it under this one only
-    spec: bytes  # of the task; opaque
+    spec: Spec  # of the task; opaque
     memory_bytes: Bytes  # that it may hold
     inputs: Inputs = ()  # to fetch before they are read, as far as they are known
     inputs_total: InputsTotal = 0  # how many there are in the end; AddInputs brings those that are missing

@@ -172,7 +172,12 @@ def _is_identity(identity: bytes) -> bool:
     return 0 < len(identity) <= IDENTITY_BYTES_MAX and all(0x21 <= byte <= 0x7E for byte in identity)
 
 
-def prove(token: bytes, prover: Role, worker_hello: bytes, coordinator_hello: bytes) -> Proof:
+def key_of(token: bytes) -> bytes:
+    """The key that proofs are made with. HMAC takes a key and the same with zeros behind it for one; hashed, they differ."""
+    return hmac.digest(MAGIC, token, "sha256")
+
+
+def prove(key: bytes, prover: Role, worker_hello: bytes, coordinator_hello: bytes) -> Proof:
     """The proof that ``prover`` sends.
 
     It covers all of both hellos, and so both nonces, roles, identities and ranges of versions: whoever
@@ -181,10 +186,10 @@ def prove(token: bytes, prover: Role, worker_hello: bytes, coordinator_hello: by
     that no two pairs of them give the same bytes.
 
     Args:
-        token: the shared secret; the key of HMAC-SHA256 (RFC 2104).
+        key: of HMAC-SHA256 (RFC 2104), from the shared token.
         prover: whose proof it is.
         worker_hello: payload of the worker's hello, as sent.
         coordinator_hello: payload of the coordinator's.
     """
     sizes = struct.pack("<BII", prover.value, len(worker_hello), len(coordinator_hello))
-    return Proof(hmac.digest(token, MAGIC + sizes + worker_hello + coordinator_hello, "sha256"))
+    return Proof(hmac.digest(key, MAGIC + sizes + worker_hello + coordinator_hello, "sha256"))

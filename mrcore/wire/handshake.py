@@ -60,6 +60,7 @@ from mrcore.wire.greetings import (
     encode_hello,
     encode_proof,
     encode_refusal,
+    key_of,
     prove,
 )
 from mrcore.wire.handshake_table import FINAL, TRANSITIONS, Action, Event, State
@@ -71,7 +72,12 @@ TIMEOUT_NS = 10_000_000_000
 """A sensible time from connection to deadline: a thousand round trips around a room, thirty around the earth."""
 
 
-_DUE = {State.GREETED: Hello, State.ACCEPTED: Hello, State.CHALLENGED: Proof, State.PROVED: Proof}
+_DUE: dict[State, type[Hello] | type[Proof]] = {
+    State.GREETED: Hello,
+    State.ACCEPTED: Hello,
+    State.CHALLENGED: Proof,
+    State.PROVED: Proof,
+}
 _REASONS = {
     Event.HELLO_REFLECTED: Reason.ROLE,
     Event.VERSIONS_DIFFERED: Reason.VERSIONS,
@@ -122,7 +128,7 @@ class Handshake:
         self.state = State.CONNECTED if role is Role.WORKER else State.ACCEPTED
         self._own = Hello(role, identity, versions, nonce)
         self._own_hello = encode_hello(self._own)
-        self._token = token
+        self._key = key_of(token)
         self._deadline_ns = deadline_ns
         self._steps = 0
         self._magic_count = 0  # bytes of the peer's magic that have come
@@ -154,8 +160,11 @@ class Handshake:
                 if self.state in FINAL:
                     break
         except ProtocolError as error:
-            return self._handle(Event.GARBLED, error)._replace(send=step.send)
-        return step._replace(rest=self._frames.take_rest()) if self.state is State.AUTHENTICATED else step
+            step = self._handle(Event.GARBLED, error)._replace(send=step.send)
+        if self.state not in FINAL:
+            return step
+        rest = self._frames.take_rest()
+        return step._replace(rest=rest) if self.state is State.AUTHENTICATED else step
 
     def handle_end(self) -> Step:
         """The peer closed its side."""
@@ -185,7 +194,7 @@ class Handshake:
         if not isinstance(greeting, _DUE.get(self.state, ())):
             return Event.MISPLACED
         if isinstance(greeting, Proof):
-            expected = prove(self._token, self._own.role.other, *self._hellos())
+            expected = prove(self._key, self._own.role.other, *self._hellos())
             return Event.PROOF_HELD if hmac.compare_digest(greeting.mac, expected.mac) else Event.PROOF_FAILED
         self._peer, self._peer_hello = greeting, payload
         if greeting.role is self._own.role or greeting.nonce == self._own.nonce:
@@ -197,7 +206,7 @@ class Handshake:
         if action is Action.SEND_HELLO:
             payload = self._own_hello
         elif action in (Action.SEND_PROOF, Action.PROVE_AND_WELCOME):
-            payload = encode_proof(prove(self._token, self._own.role, *self._hellos()))
+            payload = encode_proof(prove(self._key, self._own.role, *self._hellos()))
         elif action is Action.SEND_REFUSAL:
             payload = encode_refusal(Refusal(_REASONS[event], self._own.versions))
         else:
