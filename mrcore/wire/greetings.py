@@ -113,11 +113,10 @@ def encode_hello(hello: Hello) -> bytes:
     Raises:
         UsageError: an identity that is empty, too long, or not printable ASCII without blanks.
     """
-    identity = hello.identity.encode("utf-8", "backslashreplace")
+    identity = hello.identity.encode("utf-8", "surrogatepass")
     if not _is_identity(identity):
-        raise UsageError(
-            f"identity {shown(hello.identity[:80])!r}: give 1 to {IDENTITY_BYTES_MAX} printable ASCII characters, no blanks"
-        )
+        said = shown(hello.identity[:80])
+        raise UsageError(f"identity {said}: give 1 to {IDENTITY_BYTES_MAX} printable ASCII characters, no blanks")
     assert len(hello.nonce) == NONCE_BYTES
     head = _HELLO.pack(_KIND_HELLO, hello.role.value, *hello.versions.oldest, *hello.versions.newest, hello.nonce)
     return head + identity
@@ -173,7 +172,7 @@ def _is_identity(identity: bytes) -> bool:
 
 
 def key_of(token: bytes) -> bytes:
-    """The key that proofs are made with. HMAC takes a key and the same with zeros behind it for one; hashed, they differ."""
+    """The key of proofs. HMAC takes a key, and the same with zeros behind it, for one; hashed tokens differ."""
     return hmac.digest(MAGIC, token, "sha256")
 
 

@@ -71,7 +71,6 @@ STEPS_MAX = 256
 TIMEOUT_NS = 10_000_000_000
 """A sensible time from connection to deadline: a thousand round trips around a room, thirty around the earth."""
 
-
 _DUE: dict[State, type[Hello] | type[Proof]] = {
     State.GREETED: Hello,
     State.ACCEPTED: Hello,
@@ -227,7 +226,7 @@ class Handshake:
             return data[len(found) :]
         if len(found) == len(due) and due[:-1] == found[:-1]:
             raise ProtocolError(
-                f"the peer's handshake has layout {found[-1]}, ours {MAGIC[-1]}: install the same release of mrcore on both"
+                f"the peer's handshake has layout {found[-1]}, ours {MAGIC[-1]}: install the same mrcore on both sides"
             )
         raise ProtocolError(f"the peer does not speak mrcore's protocol ({found!r}): check address and port")
 
@@ -238,9 +237,10 @@ class Handshake:
 
     def _welcome(self) -> Peer:
         assert self._peer is not None
-        agreed = self._peer.versions.agree(self._own.versions)
+        theirs, ours = self._peer.versions, self._own.versions
+        agreed = theirs.agree(ours)
         assert agreed is not None
-        return Peer(self._peer.role, self._peer.identity, agreed, self._peer.versions.newest > self._own.versions.newest)
+        return Peer(self._peer.role, self._peer.identity, agreed, is_newer=theirs.newest > ours.newest)
 
 
 def error_of(
@@ -258,7 +258,7 @@ def error_of(
         case Event.REFUSAL_RECEIVED if refusal:
             return _refusal_error(name, refusal, own)
         case Event.HELLO_REFLECTED if peer and peer.role is own.role:
-            return AuthenticationError(f"the peer is a {own.role.title}, as this side is: connect a worker to a coordinator")
+            return AuthenticationError(f"the peer is a {own.role.title} too: connect a worker to a coordinator")
         case Event.HELLO_REFLECTED:
             return AuthenticationError(f"{name} sent our own nonce back: somebody between the two plays with the words")
         case Event.PROOF_FAILED:

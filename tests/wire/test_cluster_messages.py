@@ -1,4 +1,4 @@
-"""Messages of coordinator and workers: they come back as sent, all their fields have bounds, and nothing else gets in."""
+"""Messages of coordinator and workers: they come back as sent, all fields have bounds, and nothing else gets in."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ OF_WORKER = [
     wire.Heartbeat(3, 1, (fields.RunningAttempt(ID, 5),), 1 << 30, (HELD,), ("map-00001.attempt-0",)),
     wire.AttemptProgress(ID, 3, fields.INT64_MAX),
     wire.AttemptFinished(ID, 3, "map-00007.attempt-1", 12, CHECK, {"records": 5, "é": -(1 << 63)}, b"\0\xff"),
-    wire.AttemptFailed(ID, 3, fields.FailureClass.USER_CODE, "UserCodeError", "map raised: job.py:3: see below", "Traceback",
-                       "", fields.RecordPosition(b"/data/\xff.txt", 81)),
+    wire.AttemptFailed(ID, 3, fields.FailureClass.USER_CODE, "UserCodeError", "map raised: job.py:3", "Traceback", "",
+                       fields.RecordPosition(b"/data/\xff.txt", 81)),
     wire.AttemptFailed(ID, 3, fields.FailureClass.OUT_OF_MEMORY, "BudgetError", ""),
     wire.OutputLost(3, "map-00003.attempt-0", fields.LossReason.CORRUPT, "worker-2"),
     wire.OutputLost(3, "map-00003.attempt-0", fields.LossReason.MISSING),
@@ -241,7 +241,7 @@ def test_no_size_in_a_message_makes_us_allocate(codec, message):
 
 
 @pytest.mark.parametrize("newer", [False, True])
-@pytest.mark.parametrize("head", [b"", msgspec.msgpack.encode("unheard"), msgspec.msgpack.encode("lease_lost") + b"\x01"])
+@pytest.mark.parametrize("head", [b"", b"\xa7unheard", b"\xaalease_lost\x01"])
 def test_deep_nesting_is_refused(head, newer):
     payload = bytes([0x94]) + head + b"\x91" * 200_000
     for codec in (FROM_WORKER, FROM_COORDINATOR):
@@ -277,10 +277,13 @@ def test_random_bytes_are_a_message_or_a_protocol_error(payload, newer):
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=5) | st.binary(max_size=9),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 64) - 1), st.floats(), st.text(max_size=5),
+        st.binary(max_size=9),
+    ),
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=12,
-)
+)  # fmt: skip
 
 
 @given(tag=st.sampled_from([cls.__struct_config__.tag for cls in TYPES]), body=st.lists(plain, max_size=9))
@@ -317,7 +320,8 @@ def test_an_unknown_message_is_skipped_from_a_newer_peer_and_refused_from_all_ot
 
 
 @pytest.mark.parametrize("payload", [
-    ["lease_lost", -1], ["lease_lost"], [], ["x" * 65], [5], {"type": "lease_lost"}, "lease_lost", None, [["lease_lost"]],
+    ["lease_lost", -1], ["lease_lost"], [], ["x" * 65], [5], {"type": "lease_lost"}, "lease_lost", None,
+    [["lease_lost"]],
 ])  # fmt: skip
 def test_what_is_wrong_from_an_equal_peer_is_wrong_from_a_newer_one(payload):
     with pytest.raises(ProtocolError):
