@@ -15,8 +15,8 @@ from mrcore.errors import ProtocolError
 
 M = TypeVar("M")
 
-_NO_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
-"""msgspec's own error, and what its parser lets through: bad UTF-8, nesting of a thousand levels, huge sizes."""
+_NO_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""msgspec's own error, and what its parser lets through: bad UTF-8 and nesting of a thousand levels."""
 
 _NO_BYTES = (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, OverflowError, TypeError)
 

@@ -190,8 +190,10 @@ def test_what_follows_the_proof_belongs_to_the_messages():
     worker, coordinator = a_side(Role.WORKER), a_side(Role.COORDINATOR)
     hello = coordinator.handle_bytes(worker.handle_start(0).send, 0).send
     proof = coordinator.handle_bytes(worker.handle_bytes(hello, 0).send, 0).send
-    step = worker.handle_bytes(proof + b"first frame", 0)
-    assert (step.state, step.rest) == (State.AUTHENTICATED, b"first frame")
+    for_messages = encode_frame(b"registered") + b"part of the next"
+    step = worker.handle_bytes(proof + for_messages, 0)
+    assert (step.state, step.rest) == (State.AUTHENTICATED, for_messages)
+    assert step.peer is not None
     assert worker.handle_bytes(b"second", DEADLINE_NS + 1).rest == b"second", "the deadline is over for good"
 
 
