@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mrcore.errors import ProtocolError
+from mrcore.wire.payloads import decode_payload
 
 
 class RunTask(msgspec.Struct, frozen=True, tag="run"):
@@ -62,7 +62,4 @@ def decode_message(payload: bytes) -> Message:
     Raises:
         ProtocolError: the payload is not a message.
     """
-    try:
-        return _decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise ProtocolError(f"a message that does not parse: {error}") from error
+    return decode_payload(_decoder, payload)

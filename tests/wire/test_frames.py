@@ -55,8 +55,29 @@ def test_the_largest_length_waits_for_its_payload():
     assert list(decoder.feed(struct.pack("<I", FRAME_MAX) + b"start")) == []
 
 
-def test_a_payload_above_the_limit_is_not_sent(monkeypatch):
-    monkeypatch.setattr("mrcore.wire.frames.FRAME_MAX", 10)
-    assert len(encode_frame(b"x" * 10)) == 14
+def test_a_payload_above_the_limit_is_not_sent():
+    assert len(encode_frame(b"x" * 10, 10)) == 14
     with pytest.raises(ProtocolError, match="11 bytes: the limit is 10"):
-        encode_frame(b"x" * 11)
+        encode_frame(b"x" * 11, 10)
+
+
+def test_a_decoder_with_a_smaller_limit_holds_it():
+    decoder = FrameDecoder(10)
+    assert list(decoder.feed(encode_frame(b"x" * 10))) == [b"x" * 10]
+    with pytest.raises(ProtocolError, match="11 bytes: the limit is 10"):
+        list(decoder.feed(encode_frame(b"x" * 11)[:4]))
+
+
+def test_a_stream_that_was_refused_stays_refused():
+    decoder = FrameDecoder(10)
+    for data in (encode_frame(b"x" * 11), b"", encode_frame(b"y")):
+        with pytest.raises(ProtocolError, match="11 bytes: the limit is 10"):
+            list(decoder.feed(data))
+
+
+def test_the_rest_goes_to_a_reader_with_other_rules():
+    decoder = FrameDecoder(10)
+    assert next(decoder.feed(encode_frame(b"last") + b"something else")) == b"last"
+    assert decoder.take_rest() == b"something else"
+    assert decoder.take_rest() == b""
+    assert list(decoder.feed(encode_frame(b"new"))) == [b"new"]

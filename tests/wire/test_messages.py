@@ -32,7 +32,8 @@ def test_a_message_that_is_cut_off_is_refused(message):
 @pytest.mark.parametrize("payload", [
     b"", b"\xc1", msgspec.msgpack.encode({"type": "stop"}), msgspec.msgpack.encode({"type": "run"}),
     msgspec.msgpack.encode({"type": "run", "spec": 5}), msgspec.msgpack.encode([1, 2]), b"\xdf\xff\xff\xff\xff",
-    msgspec.msgpack.encode({"type": "progressed", "bytes": "many"}),
+    msgspec.msgpack.encode({"type": "progressed", "bytes": "many"}), b"\x82\xa4type\xa3run\xa1x" + b"\x91" * 200_000,
+    b"\x81\xa4type\xa3r\xffn", b"\x81\xa4typ\xff\xa3run",
 ])  # fmt: skip
 def test_what_is_no_message_is_refused(payload):
     with pytest.raises(ProtocolError, match="does not parse"):
