@@ -1,0 +1,95 @@
+"""A job: stages in an order that their inputs give, ended once and for all by the journal."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mrcore.scheduler.states import Row, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mrcore.scheduler.ledger import JobLedger
+    from mrcore.scheduler.stage import Stage
+
+TABLE = Table(
+    "job",
+    "running",
+    ("succeeded", "failed", "cancelled"),
+    [
+        Row("running", "completed", "succeeded", "every stage that nobody reads is complete"),
+        Row("running", "doomed", "failed", "a task failed as often as it may, or in a way that no attempt can mend"),
+        Row("running", "cancelled", "cancelled", "somebody asked for it"),
+    ],
+)
+RUNNING = TABLE.state("running")
+COMPLETED, DOOMED, CANCEL = map(TABLE.event, ("completed", "doomed", "cancelled"))
+
+_S = 1_000_000_000
+TASKS_MAX = 1 << 24  # of a stage
+STAGES_MAX = 1000
+
+
+class StageSpec(msgspec.Struct, frozen=True, array_like=True):
+    """What the scheduler has to know of a stage.
+
+    Every task of a stage reads the outputs of all tasks of the stages in ``reads``; steps without a shuffle
+    between them are one task.
+    """
+
+    tasks: int
+    reads: tuple[int, ...] = ()  # earlier stages; empty: the job's own input
+    memory_bytes: int = 0  # that an attempt may hold
+    cpu_milli: int = 1000  # thousandths of a processor
+    task_bytes: int | tuple[int, ...] = 0  # input of each task, or of each one; 0: not known
+    hosts: tuple[tuple[str, ...], ...] = ()  # of each task, those that have its input; empty: all alike
+    fetch_from_percent: int = 100  # of each stage that it reads, so much is committed before its tasks may start to fetch
+
+
+class JobOptions(msgspec.Struct, frozen=True, array_like=True):
+    """How a job wants to be treated."""
+
+    attempts_max: int = 4  # of a task that count against it
+    backoff_ns: int = _S  # before the second attempt; doubled each time
+    backoff_ns_max: int = 60 * _S
+    skip_bad_max: int = 0  # records that may be skipped after they failed twice (MapReduce paper, section 4.6)
+    speculate: bool = True
+    weight: int = 1  # of its share of the slots
+    timeout_ns: int = 0  # an attempt that has read nothing for so long is ended; 0: never
+
+
+def check_stages(stages: tuple[StageSpec, ...]) -> str | None:
+    """What is wrong with the stages of a job, or None."""
+    if not 1 <= len(stages) <= STAGES_MAX:
+        return f"a job of {len(stages)} stages: 1 to {STAGES_MAX} are possible"
+    for index, stage in enumerate(stages):
+        if not 0 <= stage.tasks <= TASKS_MAX:
+            return f"stage {index} has {stage.tasks} tasks: up to {TASKS_MAX} are possible"
+        if any(not 0 <= read < index for read in stage.reads) or len(set(stage.reads)) != len(stage.reads):
+            return f"stage {index} reads {stage.reads}: name earlier stages, each once"
+        if stage.hosts and len(stage.hosts) != stage.tasks:
+            return f"stage {index} has {stage.tasks} tasks and hosts for {len(stage.hosts)}"
+        if not isinstance(stage.task_bytes, int) and len(stage.task_bytes) != stage.tasks:
+            return f"stage {index} has {stage.tasks} tasks and sizes for {len(stage.task_bytes)}"
+    return None
+
+
+class Job:
+    """A job that has not ended.
+
+    Attributes:
+        ledger: what of it survives a crash.
+        stages: in the order of the specification.
+        state: RUNNING until it ends.
+        number: jobs are numbered as they come; ties in shares go to the lower one.
+        running: attempts that hold a slot.
+        speculative: of these, second ones.
+        finals: stages that nobody reads and that are not complete.
+    """
+
+    __slots__ = ("finals", "ledger", "number", "running", "speculative", "stages", "state")
+
+    def __init__(self, ledger: JobLedger, number: int) -> None:
+        self.ledger, self.number = ledger, number
+        self.stages: list[Stage] = []
+        self.state = RUNNING
+        self.running = self.speculative = self.finals = 0
