@@ -41,7 +41,7 @@ def begin(core: Core, ledger: JobLedger) -> None:
     job.finals = sum(not stage.readers for stage in job.stages)
     _mark_unread(job)
     for stage in job.stages:
-        if stage.committed and not stage.pending:
+        if stage.state == stages_of.CLOSED and stage.committed and not stage.pending:
             complete(core, stage, stages_of.RESTORED)
         else:
             check(core, stage)
@@ -56,6 +56,7 @@ def _mark_unread(job: Job) -> None:
             for task, state in enumerate(stage.tasks):
                 if state != COMMITTED:
                     stage.tasks[task] = VANISHED
+            stage.vanished = stage.pending
             stage.pending = 0
         if stage.committed and not stage.pending:
             done.add(stage)
@@ -70,7 +71,7 @@ def check(core: Core, stage: Stage) -> None:
         elif stage.state == stages_of.CLOSED and stage.inputs_near():
             stage.state = core.stage.step(stage.state, stages_of.INPUTS_NEAR)
             core.stirred = True
-    if stage.is_active and stage.committed == stage.spec.tasks:
+    if stage.is_active and stage.is_done:
         complete(core, stage)
 
 
@@ -91,6 +92,7 @@ def want(core: Core, stage: Stage) -> None:
     for task, state in enumerate(stage.tasks):
         if state == VANISHED:
             stage.tasks[task] = core.task.step(state, WANTED)
+            stage.vanished -= 1
             core.requeue(stage, task)
     if stage.pending and stage.state == stages_of.COMPLETE:
         reopen(core, stage)

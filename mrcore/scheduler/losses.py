@@ -13,7 +13,7 @@ from mrcore.scheduler.actions import DiscardOutput
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.events import LossReason
 from mrcore.scheduler.jobs import reopen
-from mrcore.scheduler.ledger import SHARED
+from mrcore.scheduler.ledger import NO_ATTEMPT, SHARED
 from mrcore.scheduler.records import OutputLost
 from mrcore.scheduler.task import ROBBED, ROBBED_UNREAD
 
@@ -31,7 +31,7 @@ def report(core: Core, event: FetchFailed) -> None:
     if job is None or not 0 <= index < len(job.stages) or not 0 <= task < job.stages[index].spec.tasks:
         return
     stage = job.stages[index]
-    if stage.ledger.attempts[task] != number:
+    if number == NO_ATTEMPT or stage.ledger.attempts[task] != number:
         return  # of an output that is known to be lost; the reader is told of its successor
     if event.reason is LossReason.UNREACHABLE:
         reports = stage.reports.get(task, 0) + 1
@@ -65,6 +65,7 @@ def lose(core: Core, stage: Stage, task: int) -> None:
     stage.committed -= 1
     if not stage.is_needed():
         stage.tasks[task] = core.task.step(stage.tasks[task], ROBBED_UNREAD)
+        stage.vanished += 1
         return
     stage.tasks[task] = core.task.step(stage.tasks[task], ROBBED)
     core.requeue(stage, task)

@@ -188,7 +188,7 @@ def _commit(core: Core, attempt: Attempt, event: of.AttemptFinished) -> None:
     elif not stage.pending:
         for reader in stage.readers:
             jobs.check(core, reader)
-    if stage.committed == stage.spec.tasks:
+    if stage.is_done:
         jobs.complete(core, stage)
 
 

@@ -29,7 +29,7 @@ TABLE = Table(
         Row("fetching", "inputs complete", "open", "the last input is committed"),
         Row("fetching", "input lost", "fetching", "one more output has to be made again"),
         Row("open", "input lost", "fetching", "an output that its tasks may not have read yet has to be made again"),
-        Row("open", "all committed", "complete", "every task has an output"),
+        Row("open", "all committed", "complete", "every task has an output, or one that nobody has to read any more"),
         Row("fetching", "all committed", "complete", "its tasks had read the inputs that were lost"),
         Row("complete", "output lost", "open", "somebody has to read an output that is gone, and its inputs are there"),
         Row("complete", "output and input lost", "fetching", "and inputs have to be made again first"),
@@ -57,7 +57,7 @@ class Stage:
         state: of the table.
         tasks: state of each task.
         numbers: attempts of each task in this epoch.
-        pending, committed: tasks in these states.
+        pending, committed, vanished: tasks in these states.
         running: by task, its attempts that are not told to stop.
         requeued: tasks that are pending again; some entries are stale.
         local: by host, tasks whose input it has; some entries are stale.
@@ -73,7 +73,7 @@ class Stage:
     __slots__ = (
         "committed", "cursor", "durations", "failed_on", "index", "job", "ledger", "local", "log", "numbers",
         "pending", "readers", "reports", "requeued", "running", "sources", "spec", "starved_ns", "state", "tasks",
-        "told",
+        "told", "vanished",
     )  # fmt: skip
 
     def __init__(self, job: Job, index: int, spec: StageSpec, ledger: StageLedger) -> None:
@@ -98,7 +98,7 @@ class Stage:
         for task, hosts in enumerate(spec.hosts):
             for host in hosts:
                 self.local.setdefault(host, deque()).append(task)
-        self.cursor = self.told = self.starved_ns = 0
+        self.cursor = self.told = self.starved_ns = self.vanished = 0
         self.durations: deque[int] = deque(maxlen=DURATIONS_MAX)
         self.failed_on: dict[int, dict[str, int]] = {}
         self.reports: dict[int, int] = {}
@@ -107,6 +107,11 @@ class Stage:
     def is_active(self) -> bool:
         """Whether its tasks may be started."""
         return self.state == OPEN or self.state == FETCHING
+
+    @property
+    def is_done(self) -> bool:
+        """Whether none of its tasks has to run."""
+        return self.committed + self.vanished == self.spec.tasks
 
     def inputs_complete(self) -> bool:
         """Whether all that it reads is committed."""
