@@ -45,10 +45,14 @@ if TYPE_CHECKING:
     from mrcore.scheduler.job import StageSpec
     from mrcore.scheduler.records import Record
     from mrcore.storage.disk import Disk
+    from mrcore.storage.journal import Recovery
 
 
 class Observer:
     """Hears what a coordinator does. Of itself it does nothing about it."""
+
+    def on_recovered(self, recovery: Recovery, scheduler: Scheduler) -> None:
+        """The journal is open and the scheduler knows what it held; nothing is done yet."""
 
     def on_event(self, event: events.Event, now_ns: int) -> None:
         """The scheduler is about to handle it."""
@@ -108,13 +112,13 @@ class Coordinator:
     ) -> None:
         self._settings, self._observer = settings, observer or Observer()
         self._journal, recovery = open_journal(disk, settings.journal_salt)
-        self.recovery = recovery
         self._snapshot_bytes = len(recovery.snapshot or b"")
         self.scheduler, self._actions = Scheduler.recover(
             settings.scheduler, recovery.snapshot, recovery.records, now_ns
         )
         self._strangers: dict[Session, None] = {}
         self._dispatcher = Dispatcher(self.scheduler, jobs)
+        self._observer.on_recovered(recovery, self.scheduler)
         self.flush(now_ns)
 
     @property
