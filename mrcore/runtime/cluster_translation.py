@@ -133,7 +133,7 @@ def start_messages(
         spec,
         action.memory_bytes,
         tuple(inputs[: fields.INPUTS_MAX]),
-        max(action.inputs_total, len(inputs[: fields.INPUTS_MAX])),
+        action.inputs_total,
         action.is_speculative,
         tuple([record_position(name) for name in action.skip[: fields.SKIPS_MAX]]),
     )

@@ -167,14 +167,14 @@ class Dispatcher:
 
     def _inputs(self, job: str, ranges: Sequence[actions.InputRange], holder: str | None = None) -> list[InputFile]:
         """Outputs and where they are; of one holder, or all. Where that is not known, they come when their holder does."""
-        found = []
+        found: dict[AttemptId, InputFile] = {}  # what was made again stands in the log twice
         for each in ranges:
             for output in self._scheduler.outputs(job, each):
                 addresses = self._addresses.get(output.holder, ()) if output.holder else ()
                 if (holder is None or output.holder == holder) and (addresses or not output.holder):
                     name, check = output_name(output.attempt), encode_check(output.check)
-                    found.append(InputFile(name, output.size_bytes, check, addresses))
-        return found
+                    found[output.attempt] = InputFile(name, output.size_bytes, check, addresses)
+        return list(found.values())
 
     def _say(self, session: Session | None, messages: Iterable[wire.FromCoordinator]) -> None:
         """To whoever is there to hear it."""

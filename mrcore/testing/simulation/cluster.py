@@ -118,7 +118,7 @@ class Cluster:
         for witness in witnesses:
             witness.cluster = self
         self.jobs: dict[str, JobPlan] = {plan.name: plan for plan in scenario.jobs}
-        self.clock, self.trace, self.coverage = Clock(), trace or Trace(), Coverage()
+        self.clock, self.trace, self.coverage = Clock(), Trace() if trace is None else trace, Coverage()
         self.is_calm = False
         self._rng = random.Random(f"{scenario.seed} cluster")
         rng = random.Random(f"{scenario.seed} network")

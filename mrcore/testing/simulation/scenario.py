@@ -89,13 +89,13 @@ class JobPlan:
     name: str
     stages: tuple[StageSpec, ...]
     options: JobOptions
-    tasks: list[list[TaskSpec]]
+    tasks: list[list[TaskSpec]] = dataclasses.field(repr=False)
     submit_ns: int
     again_ns: tuple[int, ...]
     cancel_ns: int
     outcomes: tuple[str, ...]
-    outputs: dict[tuple[int, int], bytes]
-    counters: dict[str, int]
+    outputs: dict[tuple[int, int], bytes] = dataclasses.field(repr=False)
+    counters: dict[str, int] = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
