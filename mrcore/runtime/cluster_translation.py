@@ -14,7 +14,7 @@ import re
 from mrcore.errors import ProtocolError, UsageError
 from mrcore.scheduler import actions, events
 from mrcore.scheduler.attempt import AttemptId
-from mrcore.scheduler.job import check_stages
+from mrcore.scheduler.job import check_job
 from mrcore.wire import cluster_fields as fields
 from mrcore.wire import cluster_messages as wire
 
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mrcore.scheduler.job import StageSpec
+    from mrcore.scheduler.job import JobOptions, StageSpec
 
 JOB_NAME_MAX = 90
 """Characters of a job's name: an output's name has 128, of which its three numbers and dots may take 33."""
@@ -33,7 +33,7 @@ _INDEX_MAX = (1 << 31) - 1
 _CPU_MILLI = 1000  # a slot is a processor
 
 
-def check_job(job: str, stages: tuple[StageSpec, ...]) -> None:
+def check_submission(job: str, stages: tuple[StageSpec, ...], options: JobOptions) -> None:
     """Looks at what a user submits.
 
     Raises:
@@ -41,10 +41,12 @@ def check_job(job: str, stages: tuple[StageSpec, ...]) -> None:
     """
     if len(job) > JOB_NAME_MAX or not _JOB_NAME.fullmatch(job):
         raise UsageError(f"a job named {job!r}: take 1 to {JOB_NAME_MAX} letters, digits, _ and -")
-    wrong = check_stages(stages)
+    wrong = check_job(stages, options)
     if wrong is not None:
         raise UsageError(wrong)
     for index, stage in enumerate(stages):
+        if not 0 <= stage.memory_bytes <= fields.INT64_MAX:
+            raise UsageError(f"tasks of stage {index} take {stage.memory_bytes} bytes of memory")
         if sum(stages[read].tasks for read in stage.reads) > fields.INPUTS_TOTAL_MAX:
             raise UsageError(f"tasks of stage {index} read more than {fields.INPUTS_TOTAL_MAX} outputs")
 

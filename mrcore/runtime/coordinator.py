@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 
 from mrcore.errors import AuthenticationError, ProtocolError
-from mrcore.runtime.cluster_translation import check_job, event_of
+from mrcore.runtime.cluster_translation import check_submission, event_of
 from mrcore.runtime.dispatch import Dispatcher, TellAddresses
 from mrcore.runtime.session import Session
 from mrcore.scheduler import actions, events
@@ -187,7 +187,7 @@ class Coordinator:
         Raises:
             UsageError: it is none that can be run.
         """
-        check_job(job, stages)
+        check_submission(job, stages, options)
         self._handle(events.JobSubmitted(job, stages, options, payload), now_ns)
 
     def cancel(self, job: str, now_ns: int) -> None:

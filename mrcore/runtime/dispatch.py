@@ -159,14 +159,14 @@ class Dispatcher:
                 self._say(session, [cancel_message(action.attempt, session.generation, reason)])
 
     def _tell_addresses(self, worker: str) -> None:
-        """To running attempts that read outputs of a worker, of which they may have heard at another place or not yet."""
+        """To attempts that read outputs of a worker: they were told of another place, or of none."""
         for session in list(self.granted.values()):
             for attempt, ranges in session.told.items():
                 inputs = self._inputs(attempt.job, ranges, worker)
                 self._say(session, input_messages(attempt, session.generation, inputs))
 
     def _inputs(self, job: str, ranges: Sequence[actions.InputRange], holder: str | None = None) -> list[InputFile]:
-        """Outputs and where they are; of one holder, or all. Where that is not known, they come when their holder does."""
+        """Outputs and where they are; of one holder, or all. Where that is not known, they are left out."""
         found: dict[AttemptId, InputFile] = {}  # what was made again stands in the log twice
         for each in ranges:
             for output in self._scheduler.outputs(job, each):

@@ -1,8 +1,8 @@
 """A cluster in one process: the real coordinator, journal, codecs and handshake; simulated workers, disks and network.
 
-:func:`play` tells the story of a seed. Faults happen until ``Scenario.calm_ns``; then the network and the disks are good, workers
-honest and all of them started anew, and all jobs must end by ``Scenario.bound_ns``. The story is over when the last
-job has ended and all that follows from that is done.
+:func:`play` tells the story of a seed. Faults happen until ``Scenario.calm_ns``; then the network and the disks are
+good, workers honest and all of them started anew, and all jobs must end by ``Scenario.bound_ns``. The story is over
+when the last job has ended and all that follows from that is done.
 
 Who wants to know more than how it ended is a :class:`Witness`.
 """
@@ -57,7 +57,7 @@ class Witness(Observer):
         """A life of the coordinator has begun, and its first actions are carried out."""
 
     def on_attempt_started(self, process: Process, run: Execution) -> None:
-        """A worker runs an attempt; it stands among ``process.runs``, which are to be ``process.plan.slots`` at most."""
+        """A worker runs an attempt, one of ``process.runs``, which are to be ``process.plan.slots`` at most."""
 
     def on_end(self, story: Story) -> None:
         """The story is over, for better or worse."""
@@ -177,7 +177,7 @@ class Cluster:
         """Counts the transitions of a life."""
         for name, machine in scheduler.machines.items():
             for row, count in zip(machine.table.rows, machine.fired, strict=True):
-                self.coverage.add(f"{name}.{row.source}.{row.event}", count)
+                self.coverage.add(f"row.{name}.{row.source}.{row.event}", count)
 
     def _is_over(self) -> bool:
         coordinator = self.office.coordinator

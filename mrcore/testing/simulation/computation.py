@@ -76,7 +76,9 @@ def compute(
     return digest.digest(), counters
 
 
-def task_specs(seed: int, stages: Sequence[StageSpec], bad: Mapping[tuple[int, int], tuple[int, ...]]) -> list[list[TaskSpec]]:
+def task_specs(
+    seed: int, stages: Sequence[StageSpec], bad: Mapping[tuple[int, int], tuple[int, ...]]
+) -> list[list[TaskSpec]]:
     """The tasks of a job, by stage. Durations follow from the seed.
 
     Args:

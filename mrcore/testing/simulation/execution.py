@@ -1,7 +1,7 @@
 """An attempt as a simulated worker runs it: inputs are fetched and looked at, time passes, an output is written.
 
-What befalls an attempt by itself is drawn when it begins: it fails, or hangs, or meets a bad record. It ends once: finished,
-failed, or cancelled by its process.
+What befalls an attempt by itself is drawn when it begins: it fails, hangs, meets a bad record, or is forgotten. It ends
+once: finished, failed, or cancelled by its process.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Execution:
     """
 
     __slots__ = (
-        "_failure", "_got", "_hangs", "_is_over", "_known", "_process", "_skip", "_spec", "_started_ns", "_timer", "_total",
-        "_work_ns", "attempt", "end", "generation", "name",
+        "_failure", "_forgets", "_got", "_hangs", "_is_over", "_known", "_process", "_skip", "_spec", "_started_ns",
+        "_timer", "_total", "_work_ns", "attempt", "end", "generation", "name",
     )  # fmt: skip
 
     def __init__(self, process: Process, message: wire.StartAttempt, name: str, end: End) -> None:
@@ -58,6 +58,7 @@ class Execution:
         drawn = rng.random()
         self._failure = rng.choice(plan.failures) if drawn < plan.fails else None
         self._hangs = plan.fails <= drawn < plan.fails + plan.hangs
+        self._forgets = rng.random() < plan.forgets
         self._timer: Timer | None = None
         self._is_over = False
         self.add_inputs(message.inputs)
@@ -122,7 +123,10 @@ class Execution:
     def _work(self) -> None:
         process, work_ns = self._process, self._work_ns
         self._started_ns = process.cluster.clock.now_ns
-        if self._hangs:
+        if self._forgets:
+            process.count("forget")
+            process.finished(self)
+        elif self._hangs:
             process.count("hang")
         elif self._failure is not None:
             self._after(process.rng.randrange(work_ns), self._fail_by_itself)

@@ -2,7 +2,7 @@
 
 It is also who submits jobs and who keeps their outputs (:class:`mrcore.runtime.dispatch.Jobs`). What happens is
 counted as ``coordinator.KIND``, for the kinds in :data:`KINDS`, and the rows of the scheduler's tables as
-``TABLE.STATE.EVENT``.
+``row.TABLE.STATE.EVENT``.
 """
 
 from __future__ import annotations
@@ -154,8 +154,12 @@ class Office(Observer):
         coordinator = self.coordinator
         if coordinator is None:
             return False
-        self._do(lambda: (call(coordinator), coordinator.flush(self.now_ns)))
+        self._do(self._ask, coordinator, call)
         return self.coordinator is coordinator
+
+    def _ask(self, coordinator: Coordinator, call: Callable[[Coordinator], None]) -> None:
+        call(coordinator)
+        coordinator.flush(self.now_ns)
 
     # What happens to it
 

@@ -68,6 +68,7 @@ class WorkerPlan:
     fails: float = 0.0  # of attempts
     failures: tuple[FailureClass, ...] = MENDABLE
     hangs: float = 0.0  # of attempts
+    forgets: float = 0.0  # of attempts: they are gone, and nothing is said of them
     drains: bool = False  # now and then it asks for no more work, and leaves
 
 
@@ -169,7 +170,10 @@ def _workers(rng: random.Random) -> tuple[WorkerPlan, ...]:
     count = rng.randint(1, 6)
     hosts = rng.randint(1, count)
     keeps = rng.choice((0.0, 0.5, 1.0))
-    off = {name: not _tossed(rng) for name in ("slow", "die", "machine", "stall", "lie", "zombie", "fail", "hang")}
+    off = {
+        name: not _tossed(rng)
+        for name in ("slow", "die", "machine", "stall", "lie", "zombie", "fail", "hang", "forget")
+    }
     failures = tuple([failure for failure in MENDABLE if _tossed(rng)]) or MENDABLE[:1]
     if rng.random() < 0.05:
         failures += (FailureClass.BAD_INPUT,)
@@ -193,6 +197,7 @@ def _workers(rng: random.Random) -> tuple[WorkerPlan, ...]:
             fails=some("fail", rng.choice((0.05, 0.3))),
             failures=failures,
             hangs=some("hang", 0.1),
+            forgets=some("forget", 0.1),
             drains=rng.random() < 0.1,
         )
         for number in range(count)
@@ -225,9 +230,7 @@ def _job(rng: random.Random, name: str, workers: tuple[WorkerPlan, ...], calm_ns
     outcomes = ["failed"] * may_fail + ["cancelled"] * bool(cancel_ns) + ["succeeded"] * (not is_doomed)
     submit_ns = rng.randrange(calm_ns // 3)
     again_ns = tuple([rng.randrange(submit_ns, calm_ns + 20 * S) for _ in range(rng.choice((0, 1, 3)))])
-    return JobPlan(
-        name, stages, options, tasks, submit_ns, again_ns, cancel_ns, tuple(outcomes), outputs, counters
-    )
+    return JobPlan(name, stages, options, tasks, submit_ns, again_ns, cancel_ns, tuple(outcomes), outputs, counters)
 
 
 def _stages(rng: random.Random, hosts: list[str]) -> tuple[StageSpec, ...]:
@@ -237,7 +240,7 @@ def _stages(rng: random.Random, hosts: list[str]) -> tuple[StageSpec, ...]:
     made: list[StageSpec] = []
     for index in range(count):
         if is_chain or index < 2:
-            reads = (index - 1,) if index else ()
+            reads: tuple[int, ...] = (index - 1,) if index else ()
         else:
             reads = tuple([source for source in range(index) if _tossed(rng, 0.6)])
         tasks = rng.randint(1, tasks_max)

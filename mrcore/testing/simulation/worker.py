@@ -15,7 +15,8 @@ import dataclasses
 import random
 from typing import TYPE_CHECKING
 
-from mrcore.runtime.cluster_translation import AttemptId, output_name
+from mrcore.runtime.cluster_translation import output_name
+from mrcore.scheduler.attempt import AttemptId
 from mrcore.testing.simulation.disk import PowerCutError
 from mrcore.testing.simulation.execution import Execution
 from mrcore.testing.simulation.machines import FINAL, SHARED
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mrcore.testing.simulation.clock import Timer
-    from mrcore.testing.simulation.cluster import Cluster, Host
+    from mrcore.testing.simulation.cluster import Cluster
+    from mrcore.testing.simulation.machines import Host
     from mrcore.testing.simulation.scenario import WorkerPlan
     from mrcore.testing.simulation.stream import End
 
@@ -40,9 +42,10 @@ COORDINATOR = "coordinator"
 
 KINDS = (
     "start", "die_process", "die_machine", "power_cut", "stall", "slow", "lie", "zombie_attempt", "zombie_heartbeat",
-    "zombie_finish", "lease_lost", "lease_over", "disconnected", "refused", "reconnect", "register_again", "hang",
-    "bad_record", "disk_full", "disk_error", "cancelled", "cancelled_unknown", "drain", "goodbye", "fetch_missing",
-    "fetch_corrupt", "fetch_unreachable", *(f"fail_{each.value}" for each in fields.FailureClass),
+    "zombie_finish", "lease_lost", "lease_over", "disconnected", "refused", "reconnect", "register_again",
+    "register_late", "hang", "forget", "bad_record", "disk_full", "disk_error", "cancelled", "cancelled_unknown",
+    "drain", "goodbye", "fetch_missing", "fetch_corrupt", "fetch_unreachable",
+    *(f"fail_{each.value}" for each in fields.FailureClass),
 )  # fmt: skip
 """All that is counted, each as ``worker.KIND``."""
 
@@ -199,7 +202,11 @@ class Process:
                 return
             self._is_known, data = True, step.rest
             self._patience.cancel()
-            self._register()
+            if self._ghosts and self.rng.random() < 0.5:
+                self.count("register_late")
+                self.after(self.rng.randint(1, 3 * S), self._register_again, end)
+            else:
+                self._register()
         for payload in self._frames.feed(data):
             self._hear(FROM_COORDINATOR.decode(payload))
             if not self.alive or end is not self._end:
@@ -269,6 +276,7 @@ class Process:
         self._give_up_attempts()
         end, drawn = self._end, self.rng.random()
         if drawn < 0.6 or self.cluster.is_calm:
+            self.count("register_again")
             self.after(self.rng.randint(0, S), self._register_again, end)
             return
         if drawn < 0.8:
@@ -277,7 +285,6 @@ class Process:
 
     def _register_again(self, end: End) -> None:
         if end is self._end and end.open and self._is_known and not self.generation:
-            self.count("register_again")
             self._register()
 
     def _give_up_attempts(self) -> None:
@@ -380,5 +387,14 @@ class Process:
 def honest(plan: WorkerPlan) -> WorkerPlan:
     """The same worker without its faults."""
     return dataclasses.replace(
-        plan, slowness=1, dies_ns=0, stalls_ns=0, lies=False, is_zombie=False, fails=0.0, hangs=0.0, drains=False
+        plan,
+        slowness=1,
+        dies_ns=0,
+        stalls_ns=0,
+        lies=False,
+        is_zombie=False,
+        fails=0.0,
+        hangs=0.0,
+        forgets=0.0,
+        drains=False,
     )
