@@ -17,7 +17,7 @@ from mrcore.scheduler.records import decode_record, encode_record
 from mrcore.testing.simulation.clock import NodeClock
 from mrcore.testing.simulation.computation import encode_spec
 from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
-from mrcore.testing.simulation.worker import COORDINATOR
+from mrcore.testing.simulation.process import COORDINATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
