@@ -28,6 +28,9 @@ TOKEN = b"a token that both have"
 CHECK = bytes(8)
 
 
+ONE_TASK = (StageSpec(1),)
+
+
 class Line:
     """A connection as the coordinator sees it."""
 
@@ -110,7 +113,7 @@ class Room(Observer):
     def flush(self) -> None:
         self.coordinator.flush(self.now_ns)
 
-    def submit(self, job: str = "j", stages=(StageSpec(1),), **options) -> None:
+    def submit(self, job: str = "j", stages=ONE_TASK, **options) -> None:
         self.coordinator.submit(job, stages, JobOptions(**options), b"payload", self.now_ns)
         self.flush()
 
