@@ -3,8 +3,8 @@
 
     tests/simulation/mutants.py [NAME ...]
 
-Each patch is applied to a copy of mrcore, in which ``mrcore simulate`` plays seeds until a law is broken. What is printed
-is the law and the seed. Exit status 1 when a mutant lives, or another law than the named one has found it.
+Each patch is applied to a copy of mrcore, in which ``mrcore simulate`` plays seeds until a law is broken. What is
+printed is the law and the seed. Exit status 1 when a mutant lives, or another law than the named one has found it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def hunt(mutant: Mutant, folder: Path) -> Found:
         CalledProcessError: the patch does not fit the code any more, or the command failed.
     """
     shutil.copytree(PACKAGE, folder / "mrcore", ignore=shutil.ignore_patterns("*.so", "*.pyx", "*.c", "__pycache__"))
-    subprocess.run(["git", "apply", "-p1", mutant.patch], cwd=folder, check=True, env=os.environ | {"GIT_DIR": "/nowhere"})
+    apart = os.environ | {"GIT_DIR": "/nowhere"}  # the folder may lie inside of somebody's repository
+    subprocess.run(["git", "apply", "-p1", mutant.patch], cwd=folder, check=True, env=apart)
     words = [sys.executable, "-m", "mrcore", "simulate", "--seeds", f"0:{SEEDS}"]
     env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
