@@ -21,7 +21,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from paper_cluster import SPLIT_BYTES, PaperCluster, S, Sizes
+from paper_cluster import PART_BYTES, SPLIT_BYTES, PaperCluster, S, Sizes
 
 from mrcore.scheduler.config import SchedulerConfig
 from mrcore.scheduler.events import EndCause, JobSubmitted, WorkerEnded
@@ -75,7 +75,7 @@ def sort(run: str, sizes: Sizes, seed: int = 1, killed_at_s: float = KILLED_AT_S
 def _job(sizes: Sizes, speculate: bool) -> JobSubmitted:
     stages = (
         StageSpec(sizes.maps, memory_bytes=0, cpu_milli=1000, task_bytes=SPLIT_BYTES),
-        StageSpec(sizes.reduces, (0,), memory_bytes=2 * GIB, cpu_milli=0, fetch_from_percent=0),
+        StageSpec(sizes.reduces, (0,), memory_bytes=2 * GIB, cpu_milli=0, task_bytes=PART_BYTES, fetch_from_percent=0),
     )
     return JobSubmitted("sort", stages, JobOptions(speculate=speculate))
 

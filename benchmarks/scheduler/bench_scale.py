@@ -3,8 +3,8 @@
 
 Virtual workers of one slot each run map tasks of random length, 5 s on the average, then the reduce tasks that read
 all of them. They register, send a heartbeat every 2 s with what they run, and the driver ticks every 250 ms, as real
-ones do; so each second of the job has 5,000 heartbeats and 2,000 ends of attempts. Timed is ``Scheduler.handle`` and the
-encoding of each record of the journal; making the events, doing what is answered, the wire and the disk are not.
+ones do; so each second of the job has 5,000 heartbeats and 2,000 ends of attempts. Timed is ``Scheduler.handle`` and
+the encoding of each record of the journal; making the events, doing what is answered, the wire and the disk are not.
 
 ``--jobs`` runs so many jobs of ``--tasks`` tasks, one after the other: a hundred jobs of 10,000 tasks have as many
 events as one of a million, and an event should cost the same.
@@ -107,26 +107,63 @@ class RandomLengths:
 
 
 class Figures(NamedTuple):
-    """What was measured. Microseconds are of processor time, bytes of RssAnon; of the last job where there are many."""
+    """What was measured. Microseconds are of processor time, bytes of RssAnon; marks are those of the last job."""
 
     outcome: str
-    ends: int  # of attempts
+    ends: Cost  # of attempts
+    heartbeat: Cost
+    tick: Cost
     virtual_s: float
     register_us: float
     submit_ms: float
-    end_us: float
-    end_first_us: float  # of the first tenth of the map tasks
-    end_last_us: float  # of the last tenth
-    heartbeat_us: float
-    tick_us: float
-    tick_dearest_us: float
-    batch_dearest_ms: float  # of what ended in one tick
-    journal_bytes: float  # of an end
     submitted_bytes: float  # a task
-    mapped_bytes: float  # a task, when all map tasks are committed
-    collections: int  # of the oldest generation
-    snapshot_bytes: int
-    snapshot_ms: float
+    journal_bytes: float  # an end
+    marks: Marks
+
+
+class Marks:
+    """What is seen on the way through one job.
+
+    Attributes:
+        first_us, last_us: of an end, in the first and the last tenth of the map tasks.
+        mapped_bytes: a task, when all map tasks are committed.
+        snapshot_bytes, snapshot_ms: then.
+        loss_ms: of the dearest tick behind the loss of workers.
+    """
+
+    def __init__(self, tasks: int, lose: int) -> None:
+        self._tasks, self._lose = tasks, lose
+        self._at: dict[int, tuple[int, int]] = {}  # tenths of map tasks: what had ended until then, and its cost
+        self._rss = rss_anon()
+        self.first_us = self.last_us = self.mapped_bytes = self.snapshot_ms = self.loss_ms = 0.0
+        self.snapshot_bytes = 0
+
+    def look(self, fleet: Fleet, finished: int) -> None:
+        """After each tick."""
+        for tenth in (1, 5, 9, 10):
+            if finished >= self._tasks * tenth // 10 and tenth not in self._at:
+                cost = fleet.costs["tell"]
+                self._at[tenth] = cost.count, cost.spent_ns
+                self._mark(fleet, tenth)
+
+    def _mark(self, fleet: Fleet, tenth: int) -> None:
+        if tenth == 1:
+            self.first_us = self._between((0, 0), self._at[1])
+        elif tenth == 5 and self._lose:
+            fleet.costs["tick"] = Cost()
+            for name in sorted(fleet.generations)[: self._lose]:
+                del fleet.generations[name]
+        elif tenth == 10:
+            self.last_us = self._between(self._at[9], self._at[10])
+            self.loss_ms = fleet.costs["tick"].dearest_ns / 1e6 if self._lose else 0.0
+            self.mapped_bytes = (rss_anon() - self._rss) / self._tasks
+            start_ns = time.process_time_ns()
+            self.snapshot_bytes = len(fleet.scheduler.snapshot())
+            self.snapshot_ms = (time.process_time_ns() - start_ns) / 1e6
+
+    @staticmethod
+    def _between(old: tuple[int, int], new: tuple[int, int]) -> float:
+        return (new[1] - old[1]) / max(1, new[0] - old[0]) / 1000
 
 
 def rss_anon() -> int:
@@ -135,49 +172,38 @@ def rss_anon() -> int:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("RssAnon"))
 
 
-def measure(tasks: int, reduces: int, workers: int, jobs: int, seed: int = 1, freeze: bool = False) -> Figures:
+def measure(tasks: int, reduces: int, workers: int, jobs: int = 1, lose: int = 0, freeze: bool = False) -> Figures:
     """Runs the jobs."""
     config = SchedulerConfig()
-    load = RandomLengths(seed, config.tick_ns)
+    load = RandomLengths(1, config.tick_ns)
     fleet = Fleet(config, load)
-    fleet.register((f"worker-{number:05}" for number in range(workers)), slots=1)
+    fleet.register((f"worker-{number:05}" for number in range(workers)), slots=1, keeps_outputs=bool(lose))
     if freeze:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 10, 10)
     ends = Cost()
     for number in range(jobs):
-        job = f"job-{number}"
+        marks = Marks(tasks, lose)
         before = rss_anon()
         submit = fleet.costs["tell"] = Cost()
-        fleet.tell([_job(job, tasks, reduces)])
+        fleet.tell([_job(f"job-{number}", tasks, reduces)])
         submitted = rss_anon() - before
-        fleet.costs["tell"] = Cost()
-        first, last, mapped = _run(fleet, load, job, tasks)
-        ends.add(fleet.costs["tell"].count, fleet.costs["tell"].spent_ns)
-        ends.dearest_ns = max(ends.dearest_ns, fleet.costs["tell"].dearest_ns)
-    start_ns = time.process_time_ns()
-    snapshot = fleet.scheduler.snapshot()
-    snapshot_ns = time.process_time_ns() - start_ns
+        told = fleet.costs["tell"] = Cost()
+        _run(fleet, load, f"job-{number}", marks)
+        ends.count, ends.spent_ns = ends.count + told.count, ends.spent_ns + told.spent_ns
+        ends.dearest_ns = max(ends.dearest_ns, told.dearest_ns)
     return Figures(
-        outcome=load.ended[job],
-        ends=ends.count,
+        outcome=load.ended[f"job-{jobs - 1}"],
+        ends=ends,
+        heartbeat=fleet.costs["heartbeat"],
+        tick=fleet.costs["tick"],
         virtual_s=fleet.now_ns / 1e9,
         register_us=fleet.costs["register"].each_us,
         submit_ms=submit.spent_ns / 1e6,
-        end_us=ends.each_us,
-        end_first_us=first,
-        end_last_us=last,
-        heartbeat_us=fleet.costs["heartbeat"].each_us,
-        tick_us=fleet.costs["tick"].each_us,
-        tick_dearest_us=fleet.costs["tick"].dearest_ns / 1000,
-        batch_dearest_ms=ends.dearest_ns / 1e6,
-        journal_bytes=fleet.journal_bytes / ends.count,
         submitted_bytes=submitted / tasks,
-        mapped_bytes=(mapped - before) / tasks,
-        collections=gc.get_stats()[2]["collections"],
-        snapshot_bytes=len(snapshot),
-        snapshot_ms=snapshot_ns / 1e6,
+        journal_bytes=fleet.journal_bytes / ends.count,
+        marks=marks,
     )
 
 
@@ -185,48 +211,40 @@ def _job(name: str, tasks: int, reduces: int) -> JobSubmitted:
     return JobSubmitted(name, (StageSpec(tasks, task_bytes=TASK_BYTES), StageSpec(reduces, (0,))))
 
 
-def _run(fleet: Fleet, load: RandomLengths, job: str, tasks: int) -> tuple[float, float, int]:
-    """Microseconds of an end in the first and the last tenth of the map tasks, and RssAnon behind them."""
+def _run(fleet: Fleet, load: RandomLengths, job: str, marks: Marks) -> None:
     load.finished.clear()
-    cost = fleet.costs["tell"]
-    marks = {}  # at which count of finished map tasks: what had ended until then, and its cost
-    mapped = 0
     for _ in range(TICKS_MAX):
         fleet.step()
-        finished = load.finished.get(0, 0)
-        for tenth in (1, 9, 10):
-            if finished >= tasks * tenth // 10 and tenth not in marks:
-                marks[tenth] = (cost.count, cost.spent_ns)
-                mapped = rss_anon()
+        marks.look(fleet, load.finished.get(0, 0))
         if job in load.ended:
-            break
-    first, nine, ten = marks[1], marks[9], marks[10]
-    last_us = (ten[1] - nine[1]) / max(1, ten[0] - nine[0]) / 1000
-    return first[1] / max(1, first[0]) / 1000, last_us, mapped
+            return
 
 
-def report(figures: Figures, tasks: int, workers: int) -> list[str]:
+def report(figures: Figures, tasks: int, workers: int, lose: int = 0) -> list[str]:
     """Lines for people."""
-    beats = figures.heartbeat_us * workers / 2 / 1e4
-    ticks = figures.tick_us * 4 / 1e4
-    ends = figures.end_us * figures.ends / figures.virtual_s / 1e4
-    return [
+    ends, tick, marks = figures.ends, figures.tick, figures.marks
+    beats_percent = figures.heartbeat.each_us * workers / 2 / 1e4
+    ticks_percent = tick.each_us * 4 / 1e4
+    ends_percent = ends.spent_ns / figures.virtual_s / 1e7
+    lines = [
         f"{tasks:,} map tasks, {workers:,} workers: {figures.outcome} after {figures.virtual_s:,.0f} s of virtual time",
-        f"an end of an attempt   {figures.end_us:8.1f} us, {1e6 / figures.end_us:,.0f} a second"
-        f" (first tenth {figures.end_first_us:.1f}, last tenth {figures.end_last_us:.1f})",
-        f"a heartbeat            {figures.heartbeat_us:8.1f} us",
-        f"a tick                 {figures.tick_us:8.1f} us, the dearest {figures.tick_dearest_us:,.0f}",
+        f"an end of an attempt   {ends.each_us:8.1f} us, {1e6 / ends.each_us:,.0f} a second"
+        f" (first tenth of the maps {marks.first_us:.1f}, last tenth {marks.last_us:.1f})",
+        f"all ends of one tick   {ends.dearest_ns / 1e6:8.1f} ms, the dearest",
+        f"a heartbeat            {figures.heartbeat.each_us:8.1f} us",
+        f"a tick                 {tick.each_us:8.1f} us, the dearest {tick.dearest_ns / 1000:,.0f}",
         f"a registration         {figures.register_us:8.1f} us",
         f"a submission           {figures.submit_ms:8.1f} ms",
-        f"all ends of one tick   {figures.batch_dearest_ms:8.1f} ms, the dearest",
-        f"processor at this rate {ends + beats + ticks:8.1f} %:"
-        f" ends {ends:.1f}, heartbeats {beats:.1f}, ticks {ticks:.1f}",
+        f"of a processor         {ends_percent + beats_percent + ticks_percent:8.1f} %:"
+        f" ends {ends_percent:.1f}, heartbeats {beats_percent:.1f}, ticks {ticks_percent:.1f}",
         f"journal                {figures.journal_bytes:8.0f} bytes an end",
         f"memory                 {figures.submitted_bytes:8.1f} bytes a task when submitted,"
-        f" {figures.mapped_bytes:.1f} when mapped",
-        f"a snapshot             {figures.snapshot_ms:8.0f} ms, {figures.snapshot_bytes:,} bytes",
-        f"collections            {figures.collections:8} of the oldest generation",
+        f" {marks.mapped_bytes:.1f} when mapped",
+        f"a snapshot when mapped {marks.snapshot_ms:8.1f} ms, {marks.snapshot_bytes:,} bytes",
     ]
+    if lose:
+        lines.append(f"loss of {lose:,} workers  {marks.loss_ms:8.1f} ms, the dearest tick")
+    return lines
 
 
 def main(arguments: list[str]) -> None:
@@ -236,12 +254,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--reduces", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--lose", type=int, default=0, help="workers that fall silent half way, with their outputs")
     parser.add_argument("--gc", choices=("frozen", "default", "off"), default="frozen")
     given = parser.parse_args(arguments)
     if given.gc == "off":
         gc.disable()
-    figures = measure(given.tasks, given.reduces, given.workers, given.jobs, freeze=given.gc == "frozen")
-    print(*report(figures, given.tasks, given.workers), sep="\n")
+    figures = measure(
+        given.tasks, given.reduces, given.workers, given.jobs, given.lose, freeze=given.gc == "frozen"
+    )  # fmt: skip
+    print(*report(figures, given.tasks, given.workers, given.lose), sep="\n")
 
 
 if __name__ == "__main__":

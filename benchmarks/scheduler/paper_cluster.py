@@ -3,8 +3,9 @@
 Dean and Ghemawat, "MapReduce: Simplified Data Processing on Large Clusters", OSDI 2004. From the paper:
 
 - 5.1: about 1,800 machines, of two 2 GHz Xeons, 4 GB of memory, two IDE disks and a gigabit link each; 100 to 200
-  Gbit/s at the root of the network. 5.3: 10^10 records of 100 bytes; 15,000 map tasks of 64 MB, 4,000 reduce tasks; at most one
-  reduce task a machine at a time; the output is written twice. 5.5: 1,746 workers.
+  Gbit/s at the root of the network.
+- 5.3: 10^10 records of 100 bytes; 15,000 map tasks of 64 MB, 4,000 reduce tasks; at most one reduce task a machine at
+  a time; the output is written twice. 5.5: 1,746 workers.
 - 5.2: about a minute of start-up, which is added to the time of the job here.
 - Figure 3(a): input is read at 13 GB/s at the peak, which is 7.5 MB/s a machine; with one map task at a time a map task
   takes 9 s. Output is written at 2 to 4 GB/s.
@@ -15,11 +16,11 @@ What the paper does not say, and is assumed:
 - A reduce task fetches one piece after the other. A piece has 17 KB, so it costs its holder's disk a seek and half
   a turn, 12 ms for a disk of 7,200 turns a minute; the bytes, and the network, count for nothing beside that: all
   machines together fetch 2.4 GB/s, a tenth of what the root of the network carries.
-- Sorting 250 MB in memory takes 20 s, and a reduce task writes 3.4 MB/s: 3 GB/s by half of the machines. Its disks
-  serve pieces and other machines' second copies meanwhile.
+- A reduce task sorts 252 MB through its disk: out and in at 30 MB/s, 17 s. It writes 3.4 MB/s: 3 GB/s by half of the
+  machines. Its disks serve pieces and other machines' second copies meanwhile.
 - Lengths vary from attempt to attempt as exp of a normal variate with deviation 0.1.
-- A slow machine, five of them, reads and writes at 1 MB/s: 134 s a map task, 252 s for a reduce task to write. Others'
-  fetches from it are not slower: it is one of 1,746 holders.
+- A slow machine, five of them, reads and writes at 1 MB/s: 134 s a map task, and behind its fetching 755 s a reduce
+  task, for three passes. Others' fetches from it are not slower: it is one of 1,746 holders.
 - Locality: every machine reads as fast as every other one. The paper's did mostly, by placement.
 """
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 S = 1_000_000_000
 MB = 1_000_000
 SPLIT_BYTES = 64 << 20
+PART_BYTES = 15_000 * SPLIT_BYTES // 4000
 
 
 class Sizes(NamedTuple):
@@ -54,10 +56,9 @@ class Sizes(NamedTuple):
     startup_s: float = 60
     map_s: float = SPLIT_BYTES / (7.5 * MB)
     piece_s: float = 0.012
-    sort_s: float = 20
-    write_s: float = 15_000 * SPLIT_BYTES / 4000 / (3.4 * MB)
+    reduce_s: float = PART_BYTES / (3.4 * MB) + 2 * PART_BYTES / (30 * MB)  # behind its fetching
     slow_map_s: float = 2 * SPLIT_BYTES / MB
-    slow_write_s: float = 15_000 * SPLIT_BYTES / 4000 / MB
+    slow_reduce_s: float = 3 * PART_BYTES / MB
     deviation: float = 0.1
 
 
@@ -170,14 +171,12 @@ class PaperCluster:
         return tuple((name, self._read_bytes(attempt, now_ns)) for name, attempt in self._of.get(worker, {}).items())
 
     def _read_bytes(self, attempt: _Attempt, now_ns: int) -> int:
-        """A map task's share of its split; of a reduce task, half for what it fetched, half for what it wrote."""
+        """What the user's function has seen: of a reduce task nothing until all is fetched."""
         if attempt.got is None:
             return int(SPLIT_BYTES * (now_ns - attempt.started_ns) / (attempt.ends_ns - attempt.started_ns))
-        whole = SPLIT_BYTES * self.sizes.maps // self.sizes.reduces
-        share = attempt.inputs / self.sizes.maps / 2
-        if attempt.ends_ns:
-            share += (now_ns - attempt.fetched_ns) / (attempt.ends_ns - attempt.fetched_ns) / 2
-        return int(whole * share)
+        if attempt.ends_ns == 0:
+            return 0
+        return int(PART_BYTES * (now_ns - attempt.fetched_ns) / (attempt.ends_ns - attempt.fetched_ns))
 
     def _vary(self, seconds: float) -> int:
         return int(seconds * S * math.exp(self._rng.gauss(0, self.sizes.deviation)))
@@ -224,8 +223,8 @@ class PaperCluster:
         if attempt.inputs == sizes.maps:
             del self._fetching[name]
             self.fetched_ns = attempt.fetched_ns = now_ns
-            write_s = sizes.slow_write_s if self._is_slow(attempt.worker) else sizes.write_s
-            attempt.ends_ns = now_ns + self._vary(sizes.sort_s + write_s)
+            length_s = sizes.slow_reduce_s if self._is_slow(attempt.worker) else sizes.reduce_s
+            attempt.ends_ns = now_ns + self._vary(length_s)
 
     def _remove(self, name: AttemptId) -> _Attempt:
         attempt = self._attempts.pop(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrcore.scheduler import actions, records
+from mrcore.scheduler.leases import EPOCH_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +24,15 @@ def say_action(action: actions.Action, scheduler: Scheduler, generations: Mappin
     """
 
     def whom(worker: str, generation: int) -> str:
-        return worker if generations.get(worker) == generation else f"{worker}@{generation}"
+        return worker if generations.get(worker) == generation else f"{worker}@{say_generation(generation)}"
 
     match action:
         case actions.AppendJournal(record):
             return f"journal {say_record(record)}"
         case actions.GrantLease(worker, generation, lease_ns):
-            return f"grant {worker}@{generation} a lease of {say_seconds(lease_ns)}"
+            return f"grant {worker}@{say_generation(generation)} a lease of {say_seconds(lease_ns)}"
         case actions.RevokeLease(worker, generation):
-            return f"revoke {worker}@{generation}"
+            return f"revoke {worker}@{say_generation(generation)}"
         case actions.StartAttempt(worker, generation, attempt):
             return f"start {attempt} on {whom(worker, generation)}{_say_start(action, scheduler)}"
         case actions.AddInputs(worker, generation, attempt, inputs):
@@ -67,6 +68,11 @@ def say_record(record: records.Record) -> str:
     raise AssertionError(f"no words for {record}")
 
 
+def say_generation(generation: int) -> str:
+    """``2.7``: the seventh registration in the epoch 2."""
+    return f"{generation >> EPOCH_SHIFT}.{generation & (1 << EPOCH_SHIFT) - 1}"
+
+
 def say_seconds(time_ns: int) -> str:
     """``12.5s``."""
     return f"{time_ns / 1e9:.9f}".rstrip("0").rstrip(".") + "s"
@@ -76,15 +82,15 @@ def _say_start(action: actions.StartAttempt, scheduler: Scheduler) -> str:
     words = ", as a second one" if action.is_speculative else ""
     if action.inputs_total:
         inputs = _say_inputs(action.attempt, action.inputs, scheduler)
-        words += f", with {inputs} of {action.inputs_total} inputs"
+        words += f", reads {inputs} of {action.inputs_total}"
     if action.skip:
         words += f", passing over {' '.join(record.decode() for record in action.skip)}"
     return words
 
 
 def _say_inputs(attempt: AttemptId, inputs: tuple[actions.InputRange, ...], scheduler: Scheduler) -> str:
-    outputs = [str(output) for part in inputs for output in scheduler.outputs(attempt.job, part)]
-    return " ".join(outputs) or "none"
+    found = [output for part in inputs for output in scheduler.outputs(attempt.job, part)]
+    return " ".join(f"{output.attempt}{f'({output.holder})' if output.holder else ''}" for output in found) or "none"
 
 
 def _say_holder(holder: str) -> str:

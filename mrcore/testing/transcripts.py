@@ -17,8 +17,8 @@ of a transcript. ``tests/scheduler/transcripts`` has them. The words::
 
 A line may begin with ``at 12.5s``. Until then the driver's ticks pass, and the heartbeats of workers that are not
 silent, each with the attempts that were started there and of whose end nobody told; what is answered to those bears its
-time. ``w1@3`` speaks under generation 3 of old. ``#`` begins a remark. At the end, and before each crash, it is checked
-that the journal and the snapshot make the same scheduler.
+time. ``w1@1.3`` speaks under a generation of old, the third of the first epoch. ``#`` begins a remark. At the end, and
+before each crash, it is checked that the journal and the snapshot make the same scheduler.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mrcore.scheduler import actions, events
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.config import SchedulerConfig
 from mrcore.scheduler.job import JobOptions, StageSpec
+from mrcore.scheduler.leases import EPOCH_SHIFT
 from mrcore.scheduler.records import encode_record
 from mrcore.scheduler.scheduler import Scheduler
 from mrcore.testing.answers import say_action, say_seconds
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _S = 1_000_000_000
 _AT = re.compile(r"at (\S+) (.*)")
-_WORKER = re.compile(r"(\w+)(?:@(\d+))? (.*)")
+_WORKER = re.compile(r"(\w+)(?:@(\d+)\.(\d+))? (.*)")
 
 
 def play(text: str) -> str:
@@ -168,9 +169,10 @@ class _Story:
             if found := re.fullmatch(pattern, line):
                 return make(**found.groupdict())
         if found := _WORKER.fullmatch(line):
-            worker, generation, rest = found[1], int(found[2] or 0), found[3]
+            worker, rest = found[1], found[4]
             if worker in self.peers:
-                return self._read_worker(worker, generation or self.peers[worker].generation, rest)
+                said = (int(found[2]) << EPOCH_SHIFT) + int(found[3]) if found[2] else self.peers[worker].generation
+                return self._read_worker(worker, said, rest)
         raise ValueError("nobody understands this")
 
     def _read_worker(self, worker: str, generation: int, rest: str) -> events.Event:
@@ -229,7 +231,7 @@ def _finished(worker: str, generation: int, attempt: str) -> events.Event:
 
 def _failed(worker: str, generation: int, attempt: str, failure: str, record: str | None) -> events.Event:
     return events.AttemptFailed(
-        worker, generation, _attempt(attempt), events.FailureClass(failure), record=(record or "").encode()
+        worker, generation, _attempt(attempt), events.FailureClass(failure), "a reason", (record or "").encode()
     )
 
 
@@ -292,5 +294,7 @@ def _setting(text: str) -> float:
 
 def _time(text: str) -> int:
     """Nanoseconds of ``12.5s`` or ``250ms``."""
-    number, unit = re.fullmatch(r"([\d.]+)(m?s)", text).groups()  # type: ignore[union-attr]
-    return round(float(number) * (_S if unit == "s" else _S // 1000))
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)s", text)
+    if found is None:
+        raise ValueError(f"{text} is no time")
+    return round(float(found[1]) * (_S // 1000 if found[2] else _S))
