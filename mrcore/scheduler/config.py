@@ -27,7 +27,7 @@ class SchedulerConfig(msgspec.Struct, frozen=True):
     """Tasks of a stage that have finished before others are compared with them."""
     speculation_done_percent: int = 25
     """And the share of them."""
-    speculation_slowness: float = 2.0
+    speculation_slowness: float = 3.0
     """An attempt is slow once it takes so many times what its peers took."""
     speculation_started_ns: int = _S
     """An attempt younger than this is not slow."""

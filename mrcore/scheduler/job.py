@@ -42,7 +42,7 @@ class StageSpec(msgspec.Struct, frozen=True, array_like=True):
     cpu_milli: int = 1000  # thousandths of a processor
     task_bytes: int | tuple[int, ...] = 0  # input of each task, or of each one; 0: not known
     hosts: tuple[tuple[str, ...], ...] = ()  # of each task, those that have its input; empty: all alike
-    fetch_from_percent: int = 100  # of each stage that it reads, so much is committed before its tasks may start to fetch
+    fetch_from_percent: int = 100  # of what it reads, so much is committed before its tasks may start to fetch
 
 
 class JobOptions(msgspec.Struct, frozen=True, array_like=True):
@@ -57,8 +57,10 @@ class JobOptions(msgspec.Struct, frozen=True, array_like=True):
     timeout_ns: int = 0  # an attempt that has read nothing for so long is ended; 0: never
 
 
-def check_stages(stages: tuple[StageSpec, ...]) -> str | None:
-    """What is wrong with the stages of a job, or None."""
+def check_job(stages: tuple[StageSpec, ...], options: JobOptions) -> str | None:
+    """What is wrong with the specification of a job, or None."""
+    if options.weight < 1 or options.attempts_max < 1:
+        return f"weight {options.weight} and attempts_max {options.attempts_max}: both are at least 1"
     if not 1 <= len(stages) <= STAGES_MAX:
         return f"a job of {len(stages)} stages: 1 to {STAGES_MAX} are possible"
     for index, stage in enumerate(stages):

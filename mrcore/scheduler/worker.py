@@ -54,6 +54,7 @@ class Worker:
         generation: rises with each registration of any worker; 0 where a journal names one that was not seen yet.
         host: for locality.
         keeps_outputs: what it writes for later stages is on its own disk, and gone with it.
+        memory_bytes: that its attempts may have together.
         free_slots, free_memory_bytes, free_cpu_milli: what new attempts may have.
         attempts: that hold a slot.
         expires_ns: when its lease is over.
@@ -65,7 +66,7 @@ class Worker:
 
     __slots__ = (
         "attempts", "avoidances", "avoided_until_ns", "expires_ns", "failures", "free_cpu_milli", "free_memory_bytes",
-        "free_slots", "generation", "host", "keeps_outputs", "name", "state",
+        "free_slots", "generation", "host", "keeps_outputs", "memory_bytes", "name", "state",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,7 @@ class Worker:
     ) -> None:
         self.name, self.generation, self.host, self.keeps_outputs = name, generation, host, keeps_outputs
         self.free_slots, self.free_memory_bytes, self.free_cpu_milli = slots, memory_bytes, cpu_milli
+        self.memory_bytes = memory_bytes
         self.attempts: dict[AttemptId, Attempt] = {}
         self.expires_ns = 0
         self.state = LIVE

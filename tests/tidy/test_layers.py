@@ -33,9 +33,8 @@ WIRE_KNOWS = {"errors", "ids"}  # of mrcore; so that a worker's first message co
 
 CORE = {"numpy", "xxhash", "lz4", "cloudpickle", "msgspec"}
 THIRD_PARTY = {  # packages that name what they use; all others may use all of CORE
-    **dict.fromkeys(
-        ("errors", "ids", "config", "resources", "kernels", "scheduler", "cluster", "windowing"), frozenset()
-    ),
+    **dict.fromkeys(("errors", "ids", "config", "resources", "kernels", "cluster", "windowing"), frozenset()),
+    "scheduler": frozenset({"msgspec"}),  # its journal records
     "wire": frozenset({"msgspec"}),
 }
 HOMES = {  # an optional dependency -> the only place that may import it

@@ -1,0 +1,88 @@
+"""Losses: outputs that were committed and are gone.
+
+An output on the disk that all share is lost when a reader finds it missing or damaged. One on a worker's own disk is
+lost with that worker too: when its lease is over, which is also how long one that has ended is waited for. The journal
+forgets a lost output, and its task, and only that, runs again if somebody still has to read it. If not, it is
+remembered as vanished, and runs again when a reader has to.
+"""
+
+from __future__ import annotations
+
+from mrcore.scheduler import stage as stages_of
+from mrcore.scheduler.actions import DiscardOutput
+from mrcore.scheduler.attempt import AttemptId
+from mrcore.scheduler.events import LossReason
+from mrcore.scheduler.jobs import reopen
+from mrcore.scheduler.ledger import NO_ATTEMPT, SHARED
+from mrcore.scheduler.records import OutputLost
+from mrcore.scheduler.task import ROBBED, ROBBED_UNREAD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mrcore.scheduler.core import Core
+    from mrcore.scheduler.events import FetchFailed
+    from mrcore.scheduler.stage import Stage
+
+
+def report(core: Core, event: FetchFailed) -> None:
+    """A reader could not fetch an output. That its holder does not answer is believed when it is said often."""
+    name, index, task, number = event.output
+    job = core.jobs.get(name)
+    if job is None or not 0 <= index < len(job.stages) or not 0 <= task < job.stages[index].spec.tasks:
+        return
+    stage = job.stages[index]
+    if number == NO_ATTEMPT or stage.ledger.attempts[task] != number:
+        return  # of an output that is known to be lost; the reader is told of its successor
+    if event.reason is LossReason.UNREACHABLE:
+        reports = stage.reports.get(task, 0) + 1
+        if reports < core.config.output_reports_max:
+            stage.reports[task] = reports
+            return
+    holder = stage.ledger.holders[task]
+    core.actions.append(DiscardOutput(event.output, "" if holder == SHARED else core.ledger.holders[holder]))
+    lose(core, stage, task)
+
+
+def lose_all_of(core: Core, holder: str) -> None:
+    """A worker is lost with all that it alone held."""
+    try:
+        number = core.ledger.holders.index(holder)
+    except ValueError:
+        return
+    for job in list(core.jobs.values()):
+        for stage in job.stages:
+            holders = stage.ledger.holders
+            if number in holders:
+                for task in [task for task, one in enumerate(holders) if one == number]:
+                    lose(core, stage, task)
+
+
+def lose(core: Core, stage: Stage, task: int) -> None:
+    """An output is gone."""
+    job, ledger = stage.job, stage.ledger
+    core.journal(OutputLost(job.ledger.name, stage.index, task, ledger.attempts[task]))
+    stage.reports.pop(task, None)
+    stage.committed -= 1
+    if not stage.is_needed():
+        stage.tasks[task] = core.task.step(stage.tasks[task], ROBBED_UNREAD)
+        stage.vanished += 1
+        return
+    stage.tasks[task] = core.task.step(stage.tasks[task], ROBBED)
+    core.requeue(stage, task)
+    if stage.state == stages_of.COMPLETE:
+        reopen(core, stage)
+    for reader in stage.readers:
+        if reader.is_active:
+            reader.state = core.stage.step(reader.state, stages_of.INPUT_LOST)
+
+
+def held_by(core: Core) -> dict[str, list[AttemptId]]:
+    """Of each worker, outputs of running jobs that it alone holds."""
+    found: dict[str, list[AttemptId]] = {}
+    for job in core.jobs.values():
+        for stage in job.stages:
+            for task, holder in enumerate(stage.ledger.holders):
+                if holder != SHARED:
+                    name = AttemptId(job.ledger.name, stage.index, task, stage.ledger.attempts[task])
+                    found.setdefault(core.ledger.holders[holder], []).append(name)
+    return found
