@@ -17,14 +17,17 @@ of a transcript. ``tests/scheduler/transcripts`` has them. The words::
 
 A line may begin with ``at 12.5s``. Until then the driver's ticks pass, and the heartbeats of workers that are not
 silent, each with the attempts that were started there and of whose end nobody told; what is answered to those bears its
-time. ``w1@1.3`` speaks under a generation of old, the third of the first epoch. ``#`` begins a remark. At the end, and
-before each crash, it is checked that the journal and the snapshot make the same scheduler.
+time. ``w1@1.3`` speaks under a generation, the third of the first epoch, and may say what is not so; without one it
+ends only what it runs. ``#`` begins a remark. At the end, and before each crash, it is checked that the journal and the
+snapshot make the same scheduler.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mrcore.scheduler import actions, events
 from mrcore.scheduler.attempt import AttemptId
@@ -100,7 +103,8 @@ class _Story:
             assert replayed.snapshot() == loaded.snapshot(), "the journal makes another scheduler than the snapshot"
 
     def start(self, settings: str) -> Iterator[str]:
-        self.config = SchedulerConfig(**{key: _setting(value) for key, value in _pairs(settings).items()})
+        given = {key: _setting(value) for key, value in _pairs(settings).items()}
+        self.config = msgspec.convert(given, SchedulerConfig, strict=False)
         yield from self._recover()
 
     def crash(self) -> Iterator[str]:
@@ -171,20 +175,23 @@ class _Story:
         if found := _WORKER.fullmatch(line):
             worker, rest = found[1], found[4]
             if worker in self.peers:
-                said = (int(found[2]) << EPOCH_SHIFT) + int(found[3]) if found[2] else self.peers[worker].generation
-                return self._read_worker(worker, said, rest)
+                generation = (int(found[2]) << EPOCH_SHIFT) + int(found[3]) if found[2] else 0
+                return self._read_worker(worker, generation, rest)
         raise ValueError("nobody understands this")
 
     def _read_worker(self, worker: str, generation: int, rest: str) -> events.Event:
         peer = self.peers[worker]
+        is_checked, generation = not generation, generation or peer.generation
         if rest == "is heard":
             peer.is_silent = False
             return self._heartbeat(worker, generation)
         for pattern, make in _OF_WORKERS:
             if found := re.fullmatch(pattern, rest):
                 event = make(worker, generation, **found.groupdict())
-                if isinstance(event, events.AttemptFinished | events.AttemptFailed):
-                    peer.running.pop(event.attempt, None)
+                if isinstance(event, events.AttemptFinished | events.AttemptFailed) and is_checked:
+                    if event.attempt not in peer.running:
+                        raise ValueError(f"{worker} runs {' '.join(map(str, peer.running)) or 'nothing'}")
+                    del peer.running[event.attempt]
                 if isinstance(event, events.WorkerEnded):
                     peer.is_silent = True
                 return event
@@ -285,11 +292,12 @@ def _attempt(text: str) -> AttemptId:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return dict((*word.split("=", 1), "")[:2] for word in text.split())
+    words = (word.partition("=") for word in text.split())
+    return {name: value for name, _, value in words}
 
 
-def _setting(text: str) -> float:
-    return _time(text) if text.endswith("s") else float(text) if "." in text else int(text)
+def _setting(text: str) -> str | int:
+    return _time(text) if text.endswith("s") else text
 
 
 def _time(text: str) -> int:

@@ -33,6 +33,13 @@ def test_a_line_that_says_nothing_known_is_named(line: str) -> None:
         play(f"coordinator starts\nworker w1 registers\nat 1s nothing\n{line}\n")
 
 
+def test_a_worker_ends_only_what_it_runs() -> None:
+    story = "coordinator starts\nworker w1 registers\njob j stages 1\nw1 finishes j/0/0/0\n"
+    with pytest.raises(ValueError, match=r"line 5: .*w1 runs nothing"):
+        play(f"{story}w1 finishes j/0/0/0\n")
+    assert play(f"{story}w1@1.1 finishes j/0/0/0\n").endswith("finishes j/0/0/0\n")
+
+
 def test_old_answers_and_remarks_are_no_input() -> None:
     story = "# A worker comes.\ncoordinator starts\n    nonsense\n\nworker w1 registers\n"
     assert play(story) == play(play(story))
