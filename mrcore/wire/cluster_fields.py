@@ -24,6 +24,7 @@ TEXT_MAX = 8 << 10
 TRACEBACK_MAX = 64 << 10
 RESULT_BYTES_MAX = 1 << 20
 PATH_BYTES_MAX = 1 << 16
+SKIPS_MAX = 256  # records that one attempt is told to pass over
 
 # An identifier: of a worker, a job, a file. It can stand in a path or a line of a log as it is.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
@@ -99,6 +100,8 @@ class FailureClass(enum.Enum):
     DISK_FULL = "disk_full"
     BAD_INPUT = "bad_input"  # the job's own input is missing, unreadable or against its format
     DEFECT = "defect"  # a bug of mrcore
+    CANCELLED = "cancelled"  # it was told to stop, and has
+    TIMEOUT = "timeout"  # it has read nothing for too long
 
 
 class LossReason(enum.Enum):
@@ -115,6 +118,8 @@ class CancelReason(enum.Enum):
     TWIN_COMMITTED = "twin_committed"  # another attempt of the task was faster
     JOB_ENDED = "job_ended"  # it was cancelled, or failed
     MOVED = "moved"  # its slot is wanted, or its worker is avoided
+    TIMED_OUT = "timed_out"  # it has read nothing for too long
+    UNKNOWN = "unknown"  # the coordinator does not know it, or no more
 
 
 def clipped(text: str, length_max: int) -> str:

@@ -27,6 +27,7 @@ from mrcore.wire.cluster_fields import (
     INPUTS_MAX,
     INPUTS_TOTAL_MAX,
     RESULT_BYTES_MAX,
+    SKIPS_MAX,
     SLOTS_MAX,
     SPEC_BYTES_MAX,
     Addresses,
@@ -65,6 +66,7 @@ HostName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ErrorName = Annotated[str, msgspec.Meta(max_length=COUNTER_NAME_MAX)]
 Result = Annotated[bytes, msgspec.Meta(max_length=RESULT_BYTES_MAX)]
 Spec = Annotated[bytes, msgspec.Meta(max_length=SPEC_BYTES_MAX)]
+Skip = Annotated[tuple[RecordPosition, ...], msgspec.Meta(max_length=SKIPS_MAX)]
 InputsTotal = Annotated[int, msgspec.Meta(ge=0, le=INPUTS_TOTAL_MAX)]
 
 
@@ -171,6 +173,7 @@ class StartAttempt(_Message, frozen=True, tag="start_attempt"):
     inputs: Inputs = ()  # to fetch before they are read, as far as they are known
     inputs_total: InputsTotal = 0  # how many there are in the end; AddInputs brings those that are missing
     is_speculative: bool = False  # another attempt of the task may run
+    skip: Skip = ()  # records to pass over: user's functions failed on them
 
     def __post_init__(self) -> None:
         if self.inputs_total < len(self.inputs):
@@ -178,7 +181,8 @@ class StartAttempt(_Message, frozen=True, tag="start_attempt"):
 
 
 class AddInputs(_Message, frozen=True, tag="add_inputs"):
-    """More inputs of a running attempt, or new places of inputs that it could not fetch: by name, the last counts."""
+    """More inputs of a running attempt, or new places of inputs that it could not fetch: of one task, which the name of
+    an output says, the last counts."""
 
     attempt: AttemptId
     generation: Generation
@@ -186,7 +190,8 @@ class AddInputs(_Message, frozen=True, tag="add_inputs"):
 
 
 class CancelAttempt(_Message, frozen=True, tag="cancel_attempt"):
-    """Stop an attempt and remove its file. One that ended or never began is no error."""
+    """Stop an attempt and remove its file: one that runs ends with AttemptFailed (CANCELLED). One that ended or never
+    began is no error, and no answer is due."""
 
     attempt: AttemptId
     generation: Generation

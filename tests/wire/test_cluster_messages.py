@@ -36,7 +36,7 @@ OF_WORKER = [
 OF_COORDINATOR = [
     wire.Registered(4, 10_000_000_000, 3_000_000_000),
     wire.LeaseLost(3),
-    wire.StartAttempt(ID, 4, b"\0 spec", 64 << 20, (INPUT,), 12, True),
+    wire.StartAttempt(ID, 4, b"\0 spec", 64 << 20, (INPUT,), 12, True, (fields.RecordPosition(b"/data/a", 9),)),
     wire.StartAttempt(ID, 4, b"", 0),
     wire.AddInputs(ID, 4, (INPUT, INPUT)),
     wire.CancelAttempt(ID, 4, fields.CancelReason.TWIN_COMMITTED),
@@ -168,6 +168,7 @@ def test_every_field_of_every_message_has_bounds(cls):
     (FROM_WORKER, wire.Goodbye(1, b"bytes")),
     (FROM_COORDINATOR, wire.StartAttempt(ID, 0, b"", 0)),
     (FROM_COORDINATOR, wire.AddInputs(ID, 1, (INPUT,) * 65537)),
+    (FROM_COORDINATOR, wire.StartAttempt(ID, 1, b"", 0, skip=(fields.RecordPosition(b"", 0),) * 257)),
     (FROM_COORDINATOR, wire.Drain(1, 0)),
     (FROM_COORDINATOR, OF_WORKER[0]),
     (FROM_WORKER, OF_COORDINATOR[0]),
@@ -202,7 +203,8 @@ def test_the_largest_messages_that_the_bounds_allow_fit_their_frames():
     ):  # fmt: skip
         assert FROM_WORKER.decode(FROM_WORKER.encode(message)) == message
     one = msgspec.msgpack.encode(fields.InputFile(name, top, CHECK, ("a" * 264,) * fields.ADDRESSES_MAX))
-    assert len(one) * fields.INPUTS_MAX + fields.SPEC_BYTES_MAX + 1024 < FROM_COORDINATOR.size_max
+    skips = len(msgspec.msgpack.encode(fields.RecordPosition(bytes(fields.PATH_BYTES_MAX), top))) * fields.SKIPS_MAX
+    assert len(one) * fields.INPUTS_MAX + fields.SPEC_BYTES_MAX + skips + 1024 < FROM_COORDINATOR.size_max
 
 
 def test_a_payload_above_the_limit_is_refused_whatever_it_is():

@@ -80,6 +80,10 @@ class SimulatedDisk:
         """Opens a directory for a process; it is there without being made."""
         return SimulatedDirectory(self, path)
 
+    def holds(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+        return path in self._names.live
+
     def crash(self) -> None:
         """Power fails: of what was not synced, some is left. What was open is dead, and all locks are free."""
         self._operations_left = None

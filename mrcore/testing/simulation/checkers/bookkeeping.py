@@ -12,15 +12,37 @@ from mrcore.scheduler import stage as stages_of
 from mrcore.scheduler import task as tasks_of
 from mrcore.scheduler import worker as workers_of
 from mrcore.scheduler.ledger import NO_ATTEMPT
+from mrcore.testing.simulation.checkers.law import Law
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from mrcore.scheduler.actions import Action
     from mrcore.scheduler.core import Core
+    from mrcore.scheduler.events import Event
     from mrcore.scheduler.job import Job
     from mrcore.scheduler.scheduler import Scheduler
     from mrcore.scheduler.stage import Stage
+
+
+EVENTS_BETWEEN = 8
+"""Events that are answered between two looks: a look costs more than an event."""
+
+
+class Bookkeeping(Law):
+    """Looks at the books now and then."""
+
+    def __init__(self) -> None:
+        self._events = 0
+
+    def on_answered(self, event: Event, actions: Sequence[Action], now_ns: int) -> None:
+        """Counts, and looks."""
+        self._events += 1
+        coordinator = self.cluster.office.coordinator
+        if self._events % EVENTS_BETWEEN == 0 and coordinator is not None:
+            for text in disagreements(coordinator.scheduler):
+                self.broken(text)
 
 
 def disagreements(scheduler: Scheduler) -> Iterator[str]:
