@@ -5,7 +5,7 @@ Three runs, as in the paper's figure 3: as it is, without second attempts (the p
 the 1,746 worker processes killed. The paper lost what the killed ones had written; here they are started again under
 new names for that. Another run lets them come back under their own names, with their disks, as our workers do.
 
-``paper_cluster`` says what the tasks take, and what of that is assumed. Nothing of it is fitted to the total times.
+``paper_cluster`` says what the tasks take, and what of that is assumed. No rate is fitted to the total times.
 
 Each worker has a map slot and a reduce slot, as the paper's machines: two slots, and processors and memory such that
 two tasks of one kind do not fit. Reduce tasks fetch from the first committed map task on.

@@ -5,6 +5,7 @@ of a transcript. ``tests/scheduler/transcripts`` has them. The words::
 
     coordinator starts [SETTING=VALUE ...]       fields of SchedulerConfig; times as 10s or 250ms
     coordinator crashes                          and starts again from its journal; all connections break
+    coordinator sleeps until 30s                 stopped: no heartbeat is read, and the first thing it does is a tick
     worker w1 registers [slots=2] [host=h] [cpu=4000] [memory=100] [keeps]      keeps: outputs are on its own disk
     job j stages 3 -> 2 [attempts=4] [skip=1] [weight=1] [fetch=50] [bytes=100] [backoff=1s] [speculate=no]
     cancel job j
@@ -112,6 +113,10 @@ class _Story:
         for peer in self.peers.values():
             peer.is_silent = True
         yield from self._recover()
+
+    def sleep(self, time: str) -> Iterator[str]:
+        self.now_ns = max(self.now_ns, _time(time))
+        yield from self._handle(events.TimePassed())
 
     def rest(self) -> Iterator[str]:
         yield from ()
@@ -265,6 +270,7 @@ def _left(worker: str, generation: int) -> events.Event:
 _COORDINATOR: tuple[tuple[str, Callable[..., Iterator[str]]], ...] = (
     (r"coordinator starts(?P<settings>.*)", _Story.start),
     (r"coordinator crashes", _Story.crash),
+    (r"coordinator sleeps until (?P<time>\S+)", _Story.sleep),
     (r"nothing", _Story.rest),
     (r"(?P<worker>\w+) falls silent", _Story.hush),
     (r"(?P<worker>\w+) has read (?P<size>\d+) of (?P<attempt>\S+)", _Story.progress),
