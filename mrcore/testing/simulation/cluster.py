@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mrcore.runtime.coordinator import Coordinator
     from mrcore.scheduler.scheduler import Scheduler
     from mrcore.testing.simulation.execution import Execution
+    from mrcore.testing.simulation.process import Process
     from mrcore.testing.simulation.scenario import JobPlan, Scenario
-    from mrcore.testing.simulation.worker import Process
     from mrcore.wire.cluster_fields import InputFile
 
 S = 1_000_000_000
@@ -58,6 +58,9 @@ class Witness(Observer):
 
     def on_attempt_started(self, process: Process, run: Execution) -> None:
         """A worker runs an attempt, one of ``process.runs``, which are to be ``process.plan.slots`` at most."""
+
+    def on_attempt_ended(self, process: Process, run: Execution) -> None:
+        """It has finished, failed, been cancelled or been forgotten: nobody is told yet."""
 
     def on_end(self, story: Story) -> None:
         """The story is over, for better or worse."""
@@ -230,6 +233,11 @@ class Cluster:
         """Passes it on."""
         for witness in self.witnesses:
             witness.on_attempt_started(process, run)
+
+    def attempt_ended(self, process: Process, run: Execution) -> None:
+        """Passes it on."""
+        for witness in self.witnesses:
+            witness.on_attempt_ended(process, run)
 
     def fetch(self, reader: str, file: InputFile) -> bytes | LossReason:
         """An input, or what is wrong with it."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mrcore.testing.simulation.clock import Timer
+    from mrcore.testing.simulation.process import Process
     from mrcore.testing.simulation.stream import End
-    from mrcore.testing.simulation.worker import Process
 
 RETRY_NS = 1_500_000_000
 """After this an input that could not be fetched is tried again."""

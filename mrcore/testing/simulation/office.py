@@ -17,7 +17,7 @@ from mrcore.scheduler.records import decode_record, encode_record
 from mrcore.testing.simulation.clock import NodeClock
 from mrcore.testing.simulation.computation import encode_spec
 from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
-from mrcore.testing.simulation.worker import COORDINATOR
+from mrcore.testing.simulation.process import COORDINATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,10 @@ KINDS = (
     "unheard_records", "compact", "submit", "submit_again", "cancel",
 )  # fmt: skip
 """All that is counted, each as ``coordinator.KIND``."""
+
+
+class LostRecordsError(AssertionError):
+    """A coordinator opened its journal and did not find what was durable."""
 
 
 class _StoppedError(BaseException):
@@ -233,7 +237,8 @@ class Office(Observer):
             self._generation = recovery.generation
         known = self.history[self._base :]
         found = [decode_record(record) for record in recovery.records]
-        assert found[: len(known)] == known, "a durable record is lost"
+        if found[: len(known)] != known:
+            raise LostRecordsError(f"{len(known)} records were durable, and {len(found)} are there")
         if recovery.records or recovery.snapshot is not None:
             self.count("recovered")
         for record in found[len(known) :]:

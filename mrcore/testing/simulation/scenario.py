@@ -72,6 +72,22 @@ class WorkerPlan:
     drains: bool = False  # now and then it asks for no more work, and leaves
 
 
+def honest(plan: WorkerPlan) -> WorkerPlan:
+    """The same worker without its faults."""
+    return dataclasses.replace(
+        plan,
+        slowness=1,
+        dies_ns=0,
+        stalls_ns=0,
+        lies=False,
+        is_zombie=False,
+        fails=0.0,
+        hangs=0.0,
+        forgets=0.0,
+        drains=False,
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class JobPlan:
     """A job, when it is submitted, and how it may end.

@@ -11,7 +11,7 @@ from mrcore.scheduler import attempt as attempts_of
 from mrcore.scheduler import stage as stages_of
 from mrcore.scheduler import task as tasks_of
 from mrcore.scheduler import worker as workers_of
-from mrcore.scheduler.ledger import NO_ATTEMPT
+from mrcore.scheduler.ledger import NO_ATTEMPT, SHARED
 from mrcore.testing.simulation.checkers.law import Law
 
 TYPE_CHECKING = False
@@ -89,6 +89,10 @@ def _of_stage(core: Core, stage: Stage) -> Iterator[str]:
     done = all(state in (tasks_of.COMMITTED, tasks_of.VANISHED) for state in stage.tasks)
     if (stage.state == stages_of.COMPLETE) != (done and stage.state != stages_of.CLOSED):
         yield f"{stages_of.TABLE.states[stage.state]}, but its tasks are {states}"
+    for task, holder in enumerate(stage.ledger.holders):
+        worker = core.workers.get(core.ledger.holders[holder]) if holder != SHARED else None
+        if worker is not None and worker.state == workers_of.LOST:
+            yield f"task {task} has an output, and who holds it is lost"
     if states[tasks_of.VANISHED] and stage.is_needed():
         yield "outputs have vanished that somebody has to read"
     if stage.state == stages_of.OPEN and not stage.inputs_complete():
@@ -111,6 +115,8 @@ def _of_workers(core: Core) -> Iterator[str]:
             yield f"{name}: a lease too many or too few"
         if (name in core.avoided) != (worker.state == workers_of.AVOIDED):
             yield f"{name}: avoided or not"
+        if worker.state == workers_of.AVOIDED and core.now_ns - worker.avoided_until_ns > 2 * core.config.tick_ns:
+            yield f"{name}: avoided for longer than its time"
         if worker.attempts and worker.state in (workers_of.ABSENT, workers_of.LOST):
             yield f"{name}: it is gone, and its attempts are not"
     if [worker.expires_ns for worker in core.leases.values()] != sorted(w.expires_ns for w in core.leases.values()):
