@@ -27,7 +27,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--seed", metavar="N", type=_seed, help="play one story")
-    which.add_argument("--seeds", metavar="A:B", type=_seeds, help="play the stories A to B - 1, until one breaks a law")
+    which.add_argument("--seeds", metavar="A:B", type=_seeds, help="play stories A to B - 1, until one breaks a law")
     parser.add_argument("--verbose", action="store_true", help="print every line of the story (with --seed)")
     parser.add_argument("--coverage", action="store_true", help="print how often each kind of event happened")
     parser.set_defaults(run=run)

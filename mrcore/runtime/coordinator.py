@@ -57,6 +57,9 @@ class Observer:
     def on_event(self, event: events.Event, now_ns: int) -> None:
         """The scheduler is about to handle it."""
 
+    def on_answered(self, event: events.Event, made: Sequence[actions.Action], now_ns: int) -> None:
+        """The scheduler has handled it; the actions are to be carried out by the next ``flush``."""
+
     def on_record_durable(self, record: Record) -> None:
         """It is in the journal, whatever happens."""
 
@@ -272,4 +275,5 @@ class Coordinator:
         self._observer.on_event(event, now_ns)
         made = self.scheduler.handle(event, now_ns)
         self._actions += made
+        self._observer.on_answered(event, made, now_ns)
         return made

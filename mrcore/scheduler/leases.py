@@ -99,8 +99,11 @@ def _drop_unlisted(core: Core, worker: Worker) -> None:
             ran = attempt.state == attempts_of.RUN
             attempt.state = core.attempt.step(attempt.state, attempts_of.VANISHED)
             core.release(attempt)
-            if ran:
+            if ran:  # the word to start it may still be under way: this comes behind it
                 core.put_back(attempt)
+                core.actions.append(
+                    CancelAttempt(worker.name, worker.generation, attempt.id, CancelReason.UNKNOWN)
+                )
 
 
 def drain(core: Core, event: WorkerDrained) -> None:

@@ -45,7 +45,7 @@ class StageLedger:
         sizes: bytes of its output.
         checks: XXH3-64 of its output.
         failures: of its attempts, those that count, since a record was skipped.
-        counters: by name, of the committed attempt.
+        counters: by name, of the attempt that was committed last, also if its output was lost since.
         results: of committed attempts, where there is one.
         charged: how often a task failed on a record.
         skipped: records that a task passes over.
@@ -81,7 +81,7 @@ class JobLedger:
         stages: theirs, in the same order; empty once it has ended.
         options: as submitted.
         payload: the driver's.
-        counters: sums over the committed attempts.
+        counters: sums over the tasks.
         skipped: records that its tasks pass over, all together.
         outcome: a final state, or empty.
         error: of one that failed.
@@ -154,24 +154,25 @@ class Ledger:
             stage.holders[task] = self._number(record.holder)
         stage.sizes[task] = record.output_bytes
         stage.checks[task] = record.output_check
-        if record.counters:
-            totals = job.counters
-            for name, count in record.counters.items():
-                stage.column(name)[task] = count
-                totals[name] = totals.get(name, 0) + count
+        totals, counters = job.counters, record.counters
+        for name, count in counters.items():
+            column = stage.column(name)
+            totals[name] = totals.get(name, 0) + count - column[task]
+            column[task] = count
+        if len(counters) < len(stage.counters):
+            for name, column in stage.counters.items():
+                if column[task] and name not in counters:  # of an attempt whose output was lost
+                    totals[name] -= column[task]
+                    column[task] = 0
         if record.result:
             stage.results[task] = record.result
 
     def _lose(self, record: OutputLost) -> None:
-        job = self.jobs[record.job]
-        stage, task = job.stages[record.stage], record.task
+        stage, task = self.jobs[record.job].stages[record.stage], record.task
         assert stage.attempts[task] == record.attempt
         stage.attempts[task], stage.holders[task] = NO_ATTEMPT, SHARED
         stage.sizes[task] = stage.checks[task] = 0
-        stage.results.pop(task, None)
-        for name, column in stage.counters.items():
-            job.counters[name] -= column[task]
-            column[task] = 0
+        stage.results.pop(task, None)  # its counters count until another attempt's are there: it may be the last
 
     def _charge(self, record: AttemptCharged) -> None:
         stage = self.jobs[record.job].stages[record.stage]

@@ -60,9 +60,16 @@ def _by_share(core: Core) -> Iterable[Job]:
 
 
 def _start_of(core: Core, job: Job, worker: Worker) -> bool:
-    """Starts a task of a job in a worker; whether there was one for it."""
+    """Starts a task of a job in a worker; whether there was one for it.
+
+    Tasks that wait for inputs do not take the room that tasks before them are too large for as yet.
+    """
+    is_awaited = False
     for stage in job.stages:
-        if stage.pending and stage.is_active and fits(stage, worker):
+        if not (stage.pending and stage.is_active) or (is_awaited and stage.state == stages_of.FETCHING):
+            continue
+        is_awaited = True
+        if fits(stage, worker):
             task = _pick(core, stage, worker)
             if task >= 0 and stage.numbers[task] >= ATTEMPTS_PER_EPOCH:
                 doom(core, job, f"task {stage.index}/{task}: {ATTEMPTS_PER_EPOCH} attempts, and none came to an end")

@@ -20,7 +20,7 @@ from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
 from mrcore.testing.simulation.process import COORDINATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from mrcore.errors import AuthenticationError, ProtocolError
@@ -246,6 +246,11 @@ class Office(Observer):
         """Passes it on."""
         for witness in self.cluster.witnesses:
             witness.on_event(event, now_ns)
+
+    def on_answered(self, event: Event, actions: Sequence[Action], now_ns: int) -> None:
+        """Passes it on."""
+        for witness in self.cluster.witnesses:
+            witness.on_answered(event, actions, now_ns)
 
     def on_record_durable(self, record: Record) -> None:
         """Remembers it."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mrcore.scheduler.actions import AddInputs, CancelAttempt, CancelReason, EndJob, GrantLease, PublishOutput, StartAttempt
+from mrcore.scheduler.actions import (
+    AddInputs,
+    CancelAttempt,
+    CancelReason,
+    EndJob,
+    GrantLease,
+    PublishOutput,
+    StartAttempt,
+)
 from mrcore.scheduler.records import AttemptCommitted, EpochBegan, JobAdmitted, JobEnded, RecordSkipped
 from mrcore.testing.simulation.checkers.law import Law
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mrcore.scheduler import attempt, job, stage, task
+from mrcore.scheduler import worker as worker_of
+from mrcore.testing.simulation import disk, network, office, worker
 from mrcore.testing.simulation.checkers.bookkeeping import Bookkeeping
 from mrcore.testing.simulation.checkers.charged_rightly import ChargedRightly
 from mrcore.testing.simulation.checkers.committed_once import CommittedOnce
@@ -15,6 +18,7 @@ from mrcore.testing.simulation.checkers.replay import Replay
 from mrcore.testing.simulation.checkers.room import Room
 from mrcore.testing.simulation.checkers.same_output import SameOutput
 from mrcore.testing.simulation.cluster import play
+from mrcore.testing.simulation.coverage import Coverage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,3 +43,11 @@ def try_seed(seed: int, trace: Trace | None = None) -> Story:
         raise
     except Exception as error:  # whatever it is, it is a defect, and the seed has to be said
         raise BrokenLawError("never_raises", f"{type(error).__name__}: {error}") from error
+
+
+def declared() -> Coverage:
+    """Counts from zero of all that can happen: kinds of faults, and rows of the scheduler's tables."""
+    kinds = {"network": network.KINDS, "disk": disk.KINDS, "coordinator": office.KINDS, "worker": worker.KINDS}
+    names = [f"{where}.{kind}" for where, some in kinds.items() for kind in some]
+    tables = [kind.TABLE for kind in (attempt, job, stage, task, worker_of)]
+    return Coverage([*names, *(f"{table.name}.{row.source}.{row.event}" for table in tables for row in table.rows)])

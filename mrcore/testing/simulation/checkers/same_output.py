@@ -18,5 +18,5 @@ class SameOutput(Law):
             if outcome == "succeeded":
                 outputs = story.cluster.jobs[job].outputs
                 for (stage, task), data in story.published(job).items():
-                    if data != outputs[stage, task]:
-                        self.broken(f"{job}/{stage}/{task}: {data.hex()} is published, not {outputs[stage, task].hex()}")
+                    if data != (expected := outputs[stage, task]):
+                        self.broken(f"{job}/{stage}/{task}: {data.hex()} is published, not {expected.hex()}")
