@@ -11,7 +11,7 @@ from mrcore.scheduler import attempt as attempts_of
 from mrcore.scheduler import stage as stages_of
 from mrcore.scheduler import task as tasks_of
 from mrcore.scheduler import worker as workers_of
-from mrcore.scheduler.ledger import NO_ATTEMPT
+from mrcore.scheduler.ledger import NO_ATTEMPT, SHARED
 from mrcore.testing.simulation.checkers.law import Law
 
 TYPE_CHECKING = False
@@ -89,6 +89,10 @@ def _of_stage(core: Core, stage: Stage) -> Iterator[str]:
     done = all(state in (tasks_of.COMMITTED, tasks_of.VANISHED) for state in stage.tasks)
     if (stage.state == stages_of.COMPLETE) != (done and stage.state != stages_of.CLOSED):
         yield f"{stages_of.TABLE.states[stage.state]}, but its tasks are {states}"
+    for task, holder in enumerate(stage.ledger.holders):
+        worker = core.workers.get(core.ledger.holders[holder]) if holder != SHARED else None
+        if worker is not None and worker.state == workers_of.LOST:
+            yield f"task {task} has an output, and who holds it is lost"
     if states[tasks_of.VANISHED] and stage.is_needed():
         yield "outputs have vanished that somebody has to read"
     if stage.state == stages_of.OPEN and not stage.inputs_complete():

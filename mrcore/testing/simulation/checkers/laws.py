@@ -13,6 +13,7 @@ from mrcore.testing.simulation.checkers.exact_counters import ExactCounters
 from mrcore.testing.simulation.checkers.fenced import Fenced
 from mrcore.testing.simulation.checkers.journaled_first import JournaledFirst
 from mrcore.testing.simulation.checkers.law import BrokenLawError, Law
+from mrcore.testing.simulation.checkers.lost_for_a_reason import LostForAReason
 from mrcore.testing.simulation.checkers.nothing_lost import NothingLost
 from mrcore.testing.simulation.checkers.replay import Replay
 from mrcore.testing.simulation.checkers.room import Room
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from mrcore.testing.simulation.trace import Trace
 
 LAWS: tuple[type[Law], ...] = (
-    Bookkeeping, ChargedRightly, CommittedOnce, EndsInTime, ExactCounters, Fenced, JournaledFirst, NothingLost, Replay,
-    Room, SameOutput,
+    Bookkeeping, ChargedRightly, CommittedOnce, EndsInTime, ExactCounters, Fenced, JournaledFirst, LostForAReason,
+    NothingLost, Replay, Room, SameOutput,
 )  # fmt: skip
 
 
@@ -50,4 +51,4 @@ def declared() -> Coverage:
     kinds = {"network": network.KINDS, "disk": disk.KINDS, "coordinator": office.KINDS, "worker": worker.KINDS}
     names = [f"{where}.{kind}" for where, some in kinds.items() for kind in some]
     tables = [kind.TABLE for kind in (attempt, job, stage, task, worker_of)]
-    return Coverage([*names, *(f"{table.name}.{row.source}.{row.event}" for table in tables for row in table.rows)])
+    return Coverage([*names, *(f"row.{table.name}.{row.source}.{row.event}" for table in tables for row in table.rows)])

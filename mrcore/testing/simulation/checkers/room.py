@@ -7,7 +7,7 @@ from mrcore.testing.simulation.checkers.law import Law
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mrcore.testing.simulation.execution import Execution
-    from mrcore.testing.simulation.worker import Process
+    from mrcore.testing.simulation.process import Process
 
 
 class Room(Law):
