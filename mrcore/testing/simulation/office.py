@@ -44,6 +44,10 @@ KINDS = (
 """All that is counted, each as ``coordinator.KIND``."""
 
 
+class LostRecordsError(AssertionError):
+    """A coordinator opened its journal and did not find what was durable."""
+
+
 class _StoppedError(BaseException):
     """The process ends between two actions."""
 
@@ -233,7 +237,8 @@ class Office(Observer):
             self._generation = recovery.generation
         known = self.history[self._base :]
         found = [decode_record(record) for record in recovery.records]
-        assert found[: len(known)] == known, "a durable record is lost"
+        if found[: len(known)] != known:
+            raise LostRecordsError(f"{len(known)} records were durable, and {len(found)} are there")
         if recovery.records or recovery.snapshot is not None:
             self.count("recovered")
         for record in found[len(known) :]:

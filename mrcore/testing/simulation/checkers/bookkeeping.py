@@ -115,6 +115,8 @@ def _of_workers(core: Core) -> Iterator[str]:
             yield f"{name}: a lease too many or too few"
         if (name in core.avoided) != (worker.state == workers_of.AVOIDED):
             yield f"{name}: avoided or not"
+        if worker.state == workers_of.AVOIDED and core.now_ns - worker.avoided_until_ns > 2 * core.config.tick_ns:
+            yield f"{name}: avoided for longer than its time"
         if worker.attempts and worker.state in (workers_of.ABSENT, workers_of.LOST):
             yield f"{name}: it is gone, and its attempts are not"
     if [worker.expires_ns for worker in core.leases.values()] != sorted(w.expires_ns for w in core.leases.values()):

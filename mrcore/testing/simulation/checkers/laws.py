@@ -42,6 +42,8 @@ def try_seed(seed: int, trace: Trace | None = None) -> Story:
         return play(seed, [law() for law in LAWS], trace)
     except BrokenLawError:
         raise
+    except office.LostRecordsError as error:
+        raise BrokenLawError("nothing_lost", str(error)) from error
     except Exception as error:  # whatever it is, it is a defect, and the seed has to be said
         raise BrokenLawError("never_raises", f"{type(error).__name__}: {error}") from error
 

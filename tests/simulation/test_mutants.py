@@ -1,0 +1,14 @@
+"""The simulator finds defects: each mutant breaks the law that it names, within so many seeds."""
+
+import pytest
+
+from tests.simulation import mutants as of
+
+
+@pytest.mark.parametrize("mutant", of.mutants(), ids=lambda mutant: mutant.name)
+def test_a_mutant_is_found(mutant, tmp_path):
+    assert of.hunt(mutant, tmp_path).law == mutant.law
+
+
+def test_there_are_enough_of_them():
+    assert len(of.mutants()) >= 15
