@@ -28,7 +28,7 @@ FAULTS = Faults(
     ClockFaults(jump_interval_ns=0),  # a monotonic clock drifts, and stands anywhere after a start
     NetworkFaults(break_lost=0.004, break_delivered=0.004, half_open=0.003, late=0.004, clog=0.01,
                   silence_ns_max=20 * S, partition_interval_ns=30 * S, partition_ns_max=15 * S),
-    DiskFaults(full=0.01, sync_fails=0.005, flip=0.02),
+    DiskFaults(full=0.02, sync_fails=0.01, flip=0.03),
 )  # fmt: skip
 
 MENDABLE = (
@@ -78,6 +78,7 @@ def honest(plan: WorkerPlan) -> WorkerPlan:
         plan,
         slowness=1,
         dies_ns=0,
+        dies_with_machine=False,
         stalls_ns=0,
         lies=False,
         is_zombie=False,
@@ -206,7 +207,7 @@ def _workers(rng: random.Random) -> tuple[WorkerPlan, ...]:
             rng.random() < keeps,
             slowness=int(some("slow", rng.choice((2, 5, 20)), 0.4)) or 1,
             dies_ns=int(some("die", rng.choice((5, 20)) * S)),
-            dies_with_machine=bool(some("machine", 1)),
+            dies_with_machine=bool(some("machine", 1, 0.9)),
             stalls_ns=int(some("stall", rng.choice((10, 30)) * S)),
             lies=bool(some("lie", 1)),
             is_zombie=bool(some("zombie", 1)),
