@@ -60,9 +60,6 @@ class Observer:
     def on_answered(self, event: events.Event, made: Sequence[actions.Action], now_ns: int) -> None:
         """The scheduler has handled it; the actions are to be carried out by the next ``flush``."""
 
-    def on_decided(self, decided: Sequence[actions.Action], now_ns: int) -> None:
-        """The scheduler's answer to that event. Before it is carried out, others may be given, and share its sync."""
-
     def on_record_durable(self, record: Record) -> None:
         """It is in the journal, whatever happens."""
 
@@ -277,7 +274,6 @@ class Coordinator:
     def _handle(self, event: events.Event, now_ns: int) -> Sequence[actions.Action]:
         self._observer.on_event(event, now_ns)
         made = self.scheduler.handle(event, now_ns)
-        self._observer.on_decided(made, now_ns)
         self._actions += made
         self._observer.on_answered(event, made, now_ns)
         return made

@@ -30,7 +30,7 @@ def test_several_seeds_and_what_happened_in_them(shell):
     done = shell.run("simulate", "--seeds", "0:6", "--coverage")
     head, *rows, last = done.out.decode().splitlines()
     assert head.split() == ["count", "seeds", "name"]
-    counts = {name: int(count.replace(",", "")) for count, _, name in map(str.split, rows)}
+    counts = {name: int(count.replace(",", "")) for count, _, name in (row.split(None, 2) for row in rows)}
     assert counts["row.task.pending.started"] > 0
     assert counts["row.task.running.doubled"] >= 0
     assert re.fullmatch(r"6 stories of [\d.]+ hours in [\d.]+ s: no law was broken", last)
@@ -47,8 +47,13 @@ def test_several_seeds_and_what_happened_in_them(shell):
         ("--seeds 5:5", "no seeds"),
         ("--seeds 5:4", "no seeds"),
         ("--seed 1 --seeds 1:2", "not allowed with"),
-        ("--seeds 1:2 --verbose", "add --seed N"),
     ],
 )
 def test_bad_usage(shell, words, why):
     assert shell.run("simulate", *words.split()).failed(2, why)
+
+
+def test_only_one_story_is_told(shell):
+    done = shell.run("simulate", "--seeds", "1:2", "--verbose")
+    assert (done.status, done.out) == (2, b"")
+    assert done.err.endswith(b"--verbose tells one story: add --seed N\n")

@@ -257,11 +257,6 @@ class Office(Observer):
         for witness in self.cluster.witnesses:
             witness.on_answered(event, actions, now_ns)
 
-    def on_decided(self, decided: Sequence[Action], now_ns: int) -> None:
-        """Passes it on."""
-        for witness in self.cluster.witnesses:
-            witness.on_decided(decided, now_ns)
-
     def on_record_durable(self, record: Record) -> None:
         """Remembers it."""
         self._remember(record)
