@@ -50,7 +50,7 @@ def try_seed(seed: int, trace: Trace | None = None) -> Story:
 
 def declared() -> Coverage:
     """Counts from zero of all that can happen: kinds of faults, and rows of the scheduler's tables."""
-    kinds = {"network": network.KINDS, "disk": disk.KINDS, "coordinator": office.KINDS, "worker": worker.KINDS}
+    kinds = {"clock": ("skew", "drift"), "shared": ("power_cut",), "network": network.KINDS, "disk": disk.KINDS, "coordinator": office.KINDS, "worker": worker.KINDS}
     names = [f"{where}.{kind}" for where, some in kinds.items() for kind in some]
     tables = [kind.TABLE for kind in (attempt, job, stage, task, worker_of)]
     return Coverage([*names, *(f"row.{table.name}.{row.source}.{row.event}" for table in tables for row in table.rows)])

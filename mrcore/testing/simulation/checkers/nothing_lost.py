@@ -5,15 +5,18 @@ Outputs of jobs that succeeded have their final names, each as it was committed.
 
 from __future__ import annotations
 
-from mrcore.scheduler.actions import StartAttempt
+from mrcore.scheduler.actions import AppendJournal, StartAttempt
 from mrcore.scheduler.ledger import NO_ATTEMPT
 from mrcore.scheduler.records import AttemptCommitted, JobAdmitted, JobEnded, OutputLost
 from mrcore.testing.simulation.checkers.law import Law
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mrcore.runtime.coordinator import Coordinator
     from mrcore.scheduler.actions import Action
+    from mrcore.scheduler.events import Event
     from mrcore.scheduler.records import Record
     from mrcore.testing.simulation.cluster import Story
 
@@ -23,6 +26,7 @@ class NothingLost(Law):
 
     def __init__(self) -> None:
         self._committed: dict[tuple[str, int, int], int] = {}
+        self._decided: set[tuple[str, int, int]] = set()  # of these, and those that are on their way into the journal
         self._running: set[str] = set()
         self._ended: dict[str, str] = {}
 
@@ -52,10 +56,20 @@ class NothingLost(Law):
                 found = jobs[job].stages[stage].attempts[task]
                 self.broken(f"{job}/{stage}/{task}/{attempt} is committed; a new coordinator has {found or NO_ATTEMPT}")
 
-    def on_action(self, action: Action, now_ns: int) -> None:
-        """Is there an output already?"""
-        if isinstance(action, StartAttempt) and tuple(action.attempt[:3]) in self._committed:
-            self.broken(f"{action.attempt} is started, and its task has an output")
+        self._decided = set(self._committed)
+
+    def on_answered(self, event: Event, actions: Sequence[Action], now_ns: int) -> None:
+        """Is there an output already, of those that are to be durable too?"""
+        for action in actions:
+            if isinstance(action, StartAttempt):
+                if action.attempt[:3] in self._decided:
+                    self.broken(f"{action.attempt} is started, and its task has an output")
+            elif isinstance(action, AppendJournal):
+                record = action.record
+                if isinstance(record, AttemptCommitted):
+                    self._decided.add((record.job, record.stage, record.task))
+                elif isinstance(record, OutputLost):
+                    self._decided.discard((record.job, record.stage, record.task))
 
     def on_end(self, story: Story) -> None:
         """Have the outputs their names?"""
