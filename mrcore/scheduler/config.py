@@ -16,7 +16,8 @@ class SchedulerConfig(msgspec.Struct, frozen=True):
     tick_ns: int = _S // 4
     """How often the driver says that time has passed. Nothing is late by more than this."""
     output_reports_max: int = 3
-    """So many failed fetches of an output whose holder does not answer, and it counts as lost."""
+    """So many failed fetches of an output whose holder does not answer, and it counts as lost; thrice as many if they
+    are all one reader's."""
     failures_to_avoid: int = 3
     """So many failures of a worker in a row, of two or more tasks, and it gets no work for a time."""
     avoid_ns: int = 30 * _S

@@ -44,12 +44,15 @@ class Core:
         actions: what it has led to.
         stirred: tasks have become pending, or may be started that could not.
         freed: workers that have a slot that they had not.
+        completed: a stage has become complete, so readers can be told of its last outputs.
+        ticked_ns, speculated_ns: when time last passed, and when slow attempts were last looked for.
         task, attempt, stage, job, worker: the machines.
     """
 
     __slots__ = (
-        "actions", "attempt", "avoided", "config", "free", "freed", "generation", "job", "jobs", "leases", "ledger",
-        "lost", "now_ns", "paused", "speculated_ns", "stage", "stirred", "submitted", "task", "worker", "workers",
+        "actions", "attempt", "avoided", "completed", "config", "free", "freed", "generation", "job", "jobs", "leases",
+        "ledger", "lost", "now_ns", "paused", "speculated_ns", "stage", "stirred", "submitted", "task", "ticked_ns",
+        "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, config: SchedulerConfig, ledger: Ledger) -> None:
@@ -61,10 +64,10 @@ class Core:
         self.lost: OrderedDict[str, Worker] = OrderedDict()
         self.avoided: dict[str, Worker] = {}
         self.paused: list[tuple[int, int, int, int]] = []
-        self.now_ns = self.speculated_ns = 0
+        self.now_ns = self.ticked_ns = self.speculated_ns = 0
         self.generation = self.submitted = 0
         self.actions: list[Action] = []
-        self.stirred = False
+        self.stirred = self.completed = False
         self.freed: list[Worker] = []
         self.task, self.attempt = Machine(tasks_of.TABLE), Machine(attempts_of.TABLE)
         self.stage, self.job = Machine(stages_of.TABLE), Machine(jobs_of.TABLE)

@@ -75,7 +75,10 @@ class WorkerRegistered(Event, frozen=True):
 
 
 class HeartbeatReceived(Event, frozen=True):
-    """A worker lives. What it runs, each with the bytes of input that it has consumed."""
+    """A worker lives. What it runs, each with the bytes of input that the task's own work has consumed.
+
+    Bytes that were only fetched do not count: an attempt that waits for the last input would look nearly done.
+    """
 
     worker: str
     generation: int

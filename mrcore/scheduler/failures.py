@@ -70,7 +70,7 @@ def _charge(core: Core, attempt: Attempt, failure: FailureClass, text: str, reco
             doom(core, job, f"{attempt.id}: failed twice on the same record: {text}")
             return
     if failures >= options.attempts_max:
-        doom(core, job, f"{attempt.id}: {failures} attempts failed, {options.attempts_max} may: {text}")
+        doom(core, job, f"{attempt.id}: {failures} attempts failed, and no more may: {text}")
 
 
 def _note(core: Core, worker: Worker, attempt: Attempt, failure: FailureClass) -> None:

@@ -78,6 +78,7 @@ def check(core: Core, stage: Stage) -> None:
 def complete(core: Core, stage: Stage, event: int = stages_of.ALL_COMMITTED) -> None:
     """All tasks of a stage are committed."""
     stage.state = core.stage.step(stage.state, event)
+    core.completed = True
     job = stage.job
     for reader in stage.readers:
         check(core, reader)

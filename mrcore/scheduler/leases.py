@@ -134,11 +134,11 @@ def end(core: Core, event: WorkerEnded) -> None:
 
 def expire(core: Core) -> None:
     """Workers whose lease is over are lost."""
-    leases = core.leases
+    leases, robbed = core.leases, set()
     while leases:
         worker = next(iter(leases.values()))
         if worker.expires_ns > core.now_ns:
-            return
+            break
         del leases[worker.name]
         worker.state = core.worker.step(worker.state, workers_of.SILENT)
         core.lost[worker.name] = worker
@@ -146,8 +146,18 @@ def expire(core: Core) -> None:
             forgotten, _ = core.lost.popitem(last=False)
             del core.workers[forgotten]
         _retire(core, worker)
-        if worker.keeps_outputs:
-            losses.lose_all_of(core, worker.name)
+        robbed.add(worker.name)
+    if robbed:
+        losses.lose_all_of(core, robbed)
+
+
+def forgive(core: Core, late_ns: int) -> None:
+    """We have slept, and what was said meanwhile is still to be read: nobody was silent for so long."""
+    latest_ns = core.now_ns + core.config.lease_ns  # those that were heard since
+    for worker in core.leases.values():
+        worker.expires_ns = min(worker.expires_ns + late_ns, latest_ns)
+        for attempt in worker.attempts.values():
+            attempt.progress_ns += late_ns
 
 
 def _retire(core: Core, worker: Worker) -> None:

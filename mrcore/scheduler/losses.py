@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mrcore.scheduler.stage import Stage
 
 
+_ALONE = 3
+"""So many times as often one reader has to say what nobody else says: it may be its own connection that is bad."""
+
+
 def report(core: Core, event: FetchFailed) -> None:
     """A reader could not fetch an output. That its holder does not answer is believed when it is said often."""
     name, index, task, number = event.output
@@ -34,27 +38,25 @@ def report(core: Core, event: FetchFailed) -> None:
     if number == NO_ATTEMPT or stage.ledger.attempts[task] != number:
         return  # of an output that is known to be lost; the reader is told of its successor
     if event.reason is LossReason.UNREACHABLE:
-        reports = stage.reports.get(task, 0) + 1
-        if reports < core.config.output_reports_max:
-            stage.reports[task] = reports
+        reports = stage.reports.setdefault(task, [])
+        reports.append(event.worker)
+        enough = core.config.output_reports_max
+        if len(reports) < enough or (len(set(reports)) == 1 and len(reports) < _ALONE * enough):
             return
     holder = stage.ledger.holders[task]
-    core.actions.append(DiscardOutput(event.output, "" if holder == SHARED else core.ledger.holders[holder]))
     lose(core, stage, task)
+    core.actions.append(DiscardOutput(event.output, "" if holder == SHARED else core.ledger.holders[holder]))
 
 
-def lose_all_of(core: Core, holder: str) -> None:
-    """A worker is lost with all that it alone held."""
-    try:
-        number = core.ledger.holders.index(holder)
-    except ValueError:
+def lose_all_of(core: Core, workers: set[str]) -> None:
+    """Workers are lost with all that they alone held. One pass over all tasks, however many workers."""
+    numbers = {number for number, name in enumerate(core.ledger.holders) if name in workers}
+    if not numbers:
         return
-    for job in list(core.jobs.values()):
+    for job in core.jobs.values():
         for stage in job.stages:
-            holders = stage.ledger.holders
-            if number in holders:
-                for task in [task for task, one in enumerate(holders) if one == number]:
-                    lose(core, stage, task)
+            for task in [task for task, holder in enumerate(stage.ledger.holders) if holder in numbers]:
+                lose(core, stage, task)
 
 
 def lose(core: Core, stage: Stage, task: int) -> None:

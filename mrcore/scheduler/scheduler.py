@@ -119,6 +119,9 @@ class Scheduler:
         self._handlers[type(event)](core, event)
         if core.stirred or core.freed:
             placement.place(core)
+        if core.completed:
+            core.completed = False
+            placement.tell_inputs(core)
         return self._answer()
 
     def snapshot(self) -> bytes:
@@ -210,6 +213,10 @@ def _miss(core: Core, event: of.FetchFailed) -> None:
 
 
 def _pass_time(core: Core, event: of.TimePassed) -> None:
+    late_ns = core.now_ns - core.ticked_ns - core.config.tick_ns
+    if late_ns > core.config.tick_ns and core.ticked_ns:
+        leases.forgive(core, late_ns)
+    core.ticked_ns = core.now_ns
     leases.expire(core)
     failures.pardon(core)
     _release_paused(core)

@@ -66,7 +66,7 @@ class Stage:
         told: length of the sources' logs when attempts were last told of inputs.
         durations: of finished attempts, the last ones, in ns.
         failed_on: by task, workers that it should not run on, with the time until.
-        reports: by task, how often its output could not be fetched.
+        reports: by task, readers whom the holder of its output did not answer.
         starved_ns: when it was first seen to have pending tasks and no room; 0: it has not.
     """
 
@@ -101,7 +101,7 @@ class Stage:
         self.cursor = self.told = self.starved_ns = self.vanished = 0
         self.durations: deque[int] = deque(maxlen=DURATIONS_MAX)
         self.failed_on: dict[int, dict[str, int]] = {}
-        self.reports: dict[int, int] = {}
+        self.reports: dict[int, list[str]] = {}
 
     @property
     def is_active(self) -> bool:

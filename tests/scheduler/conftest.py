@@ -25,7 +25,7 @@ class Told:
     """
 
     def __init__(self, config=None):
-        self.config = config or SchedulerConfig()
+        self.config = config or SchedulerConfig(tick_ns=S)
         self.now_ns, self.records, self.running, self.workers = 0, [], {}, {}
         self.scheduler, actions = Scheduler.recover(self.config, None, [], 0)
         self._take(actions)

@@ -15,6 +15,7 @@ from mrcore.scheduler.scheduler import Scheduler
 from mrcore.testing.simulation.checkers.bookkeeping import disagreements
 
 S = 1_000_000_000
+CONFIG = SchedulerConfig(tick_ns=3 * S)  # time passes in leaps here; a longer one is the coordinator's own pause
 FAILURES = list(of.FailureClass)
 SHAPES = [
     (StageSpec(1),),
@@ -37,7 +38,7 @@ class Chaos:
 
     def recover(self):
         self.started, self.granted = [], []
-        self.scheduler, actions = Scheduler.recover(SchedulerConfig(), self.snapshot, self.records, self.now_ns)
+        self.scheduler, actions = Scheduler.recover(CONFIG, self.snapshot, self.records, self.now_ns)
         self.take(actions)
 
     def take(self, actions):

@@ -66,7 +66,7 @@ def hunt(mutant: Mutant, folder: Path) -> Found:
     shutil.copytree(PACKAGE, folder / "mrcore", ignore=shutil.ignore_patterns("*.so", "*.pyx", "*.c", "__pycache__"))
     apart = os.environ | {"GIT_DIR": "/nowhere"}  # the folder may lie inside of somebody's repository
     subprocess.run(["git", "apply", "-p1", mutant.patch], cwd=folder, check=True, env=apart)
-    words = [sys.executable, "-m", "mrcore", "simulate", "--seeds", f"0:{SEEDS}"]
+    words = [sys.executable, "-P", "-m", "mrcore", "simulate", "--seeds", f"0:{SEEDS}"]
     env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
     broken = _BROKEN.search(done.stderr)

@@ -115,7 +115,7 @@ def _of_workers(core: Core) -> Iterator[str]:
             yield f"{name}: a lease too many or too few"
         if (name in core.avoided) != (worker.state == workers_of.AVOIDED):
             yield f"{name}: avoided or not"
-        if worker.state == workers_of.AVOIDED and core.now_ns - worker.avoided_until_ns > 2 * core.config.tick_ns:
+        if worker.state == workers_of.AVOIDED and worker.avoided_until_ns <= core.now_ns == core.ticked_ns:
             yield f"{name}: avoided for longer than its time"
         if worker.attempts and worker.state in (workers_of.ABSENT, workers_of.LOST):
             yield f"{name}: it is gone, and its attempts are not"

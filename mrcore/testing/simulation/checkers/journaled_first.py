@@ -30,6 +30,7 @@ class JournaledFirst(Law):
         self._ended: dict[str, str] = {}
         self._committed: set[tuple[str, int, int, int]] = set()
         self._outputs: dict[tuple[str, int], int] = {}  # commits of a stage so far
+        self._tasks: set[tuple[str, int, int]] = set()  # of these
         self._skipped: set[tuple[str, int, int, bytes]] = set()
 
     def on_record_durable(self, record: Record) -> None:
@@ -44,6 +45,7 @@ class JournaledFirst(Law):
             self._skipped.add((record.job, record.stage, record.task, record.record))
         elif isinstance(record, AttemptCommitted):
             self._committed.add((record.job, record.stage, record.task, record.attempt))
+            self._tasks.add((record.job, record.stage, record.task))
             stage = (record.job, record.stage)
             self._outputs[stage] = self._outputs.get(stage, 0) + 1
 
@@ -58,7 +60,7 @@ class JournaledFirst(Law):
         elif isinstance(action, CancelAttempt):
             job, stage, task, _ = action.attempt
             if action.reason is CancelReason.TWIN_COMMITTED:
-                self._check(any(known[:3] == (job, stage, task) for known in self._committed), action)
+                self._check((job, stage, task) in self._tasks, action)
             elif action.reason is CancelReason.JOB_ENDED:
                 self._check(job in self._ended, action)
         elif isinstance(action, StartAttempt | AddInputs):

@@ -44,7 +44,7 @@ class NothingLost(Law):
         for name, outcome in self._ended.items():
             if name not in jobs or jobs[name].outcome != outcome:
                 self.broken(f"{name} had ended, and the new coordinator does not know")
-        for name in self._running:
+        for name in sorted(self._running):
             if name not in jobs:
                 self.broken(f"{name} was admitted, and the new coordinator does not know")
         for (job, stage, task), attempt in self._committed.items():
