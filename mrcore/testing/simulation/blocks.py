@@ -48,14 +48,18 @@ class _Change(NamedTuple):
 class Content:
     """The bytes of one file.
 
+    Args:
+        block_bytes: of what the disk writes whole; each crash draws one.
+
     Attributes:
         live: as the node sees them; not to be changed from outside.
         named: whether it has a name still; belongs to the disk.
     """
 
-    __slots__ = ("_changes", "_disk", "live", "named")
+    __slots__ = ("_block_bytes", "_changes", "_disk", "live", "named")
 
-    def __init__(self) -> None:
+    def __init__(self, block_bytes: Sequence[int] = BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
         self.live = bytearray()
         self.named = True
         self._disk = bytearray()
@@ -85,15 +89,17 @@ class Content:
                 _put(self._disk, offset, data)
         self._changes.clear()
 
-    def fail_sync(self, rng: random.Random, stale: bytes = b"") -> None:
+    def fail_sync(self, rng: random.Random, stale: bytes = b"") -> tuple[str, ...]:
         """What was changed is on the disk in part, and no later sync will bring the rest, as the system calls it clean.
 
-        The node sees its changes still, or what is on the disk, as the system evicts them or not.
+        The node sees its changes still, or what is on the disk, as the system evicts them or not. The kinds of damage,
+        see :meth:`settle`.
         """
-        self._disk = self.settle(rng, stale).data
+        self._disk, kinds = self.settle(rng, stale)
         self._changes.clear()
         if rng.random() < 0.5:
             self.live = bytearray(self._disk)
+        return kinds
 
     def crash(self, rng: random.Random, stale: bytes = b"") -> tuple[str, ...]:
         """Power fails: what is on the disk is all there is. The kinds of damage, see :meth:`settle`."""
@@ -120,9 +126,9 @@ class Content:
         """
         if not self._changes:
             return Settled(bytearray(self._disk), ())
-        width = rng.choice(BLOCK_BYTES)
+        width = rng.choice(self._block_bytes)
         fate = rng.choice((0.0, 1.0, None, None))  # all of it is lost or kept, or each block has its own
-        hole = stale if rng.random() < 0.7 else b""
+        hole = stale if rng.random() < 0.5 else b""
         around = max(width, -(-len(hole) // width) * width)
         sizes = self._sizes()
         size = _moment(sizes, rng, fate)

@@ -22,7 +22,9 @@ from mrcore.testing.simulation.coverage import Coverage
 from mrcore.testing.simulation.machines import FINAL, SHARED, Host, SharedDisk, read_file
 from mrcore.testing.simulation.network import Network
 from mrcore.testing.simulation.office import Office, published_name
+from mrcore.testing.simulation.process import COORDINATOR
 from mrcore.testing.simulation.scenario import draw_scenario
+from mrcore.testing.simulation.stranger import Stranger
 from mrcore.testing.simulation.trace import Trace
 from mrcore.testing.simulation.worker import Worker
 from mrcore.wire.cluster_fields import LossReason
@@ -149,6 +151,8 @@ class Cluster:
             clock.at(time_ns, self.office.fall, kind)
         for time_ns in scenario.shared_crashes_ns:
             clock.at(time_ns, self.shared.disk.cut_power_after, self._rng.randrange(8))
+        for time_ns in scenario.strangers_ns:
+            clock.at(time_ns, Stranger, self, COORDINATOR, self._rng)
         self.network.torment()
 
     def play(self) -> Story:

@@ -20,13 +20,13 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from mrcore.testing.simulation.blocks import Content
+from mrcore.testing.simulation.blocks import BLOCK_BYTES, Content
 from mrcore.testing.simulation.faults import CALM_DISK, calm
 from mrcore.testing.simulation.names import Names
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mrcore.testing.simulation.coverage import Coverage
     from mrcore.testing.simulation.faults import DiskFaults
@@ -54,6 +54,7 @@ class SimulatedDisk:
         faults: how often they happen.
         capacity_bytes: of all files; None is without end.
         rots: whether a bit of the file at a path may flip; a story whose journal may rot has no happy end.
+        block_bytes: of what it writes whole; small ones make small files tear.
 
     Attributes:
         used_bytes: of all files that have a name.
@@ -66,11 +67,13 @@ class SimulatedDisk:
         faults: DiskFaults = CALM_DISK,
         capacity_bytes: int | None = None,
         rots: Callable[[str], bool] = lambda path: True,
+        block_bytes: Sequence[int] = BLOCK_BYTES,
     ) -> None:
+        self._block_bytes = block_bytes
         self.rng, self._coverage = rng, coverage
         self._faults, self._capacity_bytes, self._rots = faults, capacity_bytes, rots
         self._names = Names()
-        self._stale = b""
+        self._stale = bytes(range(256))  # of whatever was on it before
         self._locks: dict[str, SimulatedDirectory] = {}
         self._operations_left: int | None = None
         self._boot = 0  # how often power failed: what was opened before is dead
@@ -116,7 +119,7 @@ class SimulatedDisk:
         content = self._names.live.get(path)
         if content is None:
             self._change()
-            content = Content()
+            content = Content(self._block_bytes)
             self._names.add(path, content)
         return content
 
@@ -171,7 +174,7 @@ class SimulatedDisk:
         if self.rng.random() < self._faults.sync_fails:
             self._count("sync_fails")
             before = len(content.live)
-            content.fail_sync(self.rng, self._stale)
+            self._count(*content.fail_sync(self.rng, self._stale))
             self._charge(content, before)
             raise _error(errno.EIO)
         content.sync()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mrcore.testing.simulation.process import Process
     from mrcore.testing.simulation.stream import End
 
+S = 1_000_000_000
 RETRY_NS = 1_500_000_000
 """After this an input that could not be fetched is tried again."""
 
@@ -157,6 +158,9 @@ class Execution:
         if not process.alive:
             return  # its machine lost its power in the midst of it
         check = encode_check(xxhash.xxh3_64_intdigest(data))
+        if self._known and process.rng.random() < process.plan.slanders:
+            victim = process.rng.choice(list(self._known.values()))
+            process.after(process.rng.randint(1, 8 * S), process.slander, victim.name, self.generation)
         process.finished(self)
         message = wire.AttemptFinished(self.attempt, self.generation, self.name, len(data), check, counters)
         process.say(message, self.end)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SHARED, FINAL = "/shared", "/final"
 """Directories of the shared disk: of outputs that later stages read, and of those that nobody does."""
 
+SMALL_BLOCKS = (4, 16)
+"""Bytes that the disks of a story write whole: its files are small, and are to tear all the same."""
+
 
 class Host:
     """A machine with workers.
@@ -31,7 +34,8 @@ class Host:
     def __init__(self, cluster: Cluster, name: str) -> None:
         seed, faults = cluster.scenario.seed, cluster.scenario.faults
         self.name, self.is_up = name, True
-        self.disk = SimulatedDisk(random.Random(f"{seed} disk {name}"), cluster.coverage, faults.disk)
+        rng = random.Random(f"{seed} disk {name}")
+        self.disk = SimulatedDisk(rng, cluster.coverage, faults.disk, block_bytes=SMALL_BLOCKS)
         self.clock = NodeClock(cluster.clock)
         self.clock.torment(faults.clock, random.Random(f"{seed} clock {name}"), cluster.coverage)
 
@@ -61,6 +65,7 @@ class SharedDisk:
             cluster.coverage,
             faults.disk,
             rots=lambda path: path.startswith(SHARED),  # nobody reads final outputs again
+            block_bytes=SMALL_BLOCKS,
         )
 
     def write(self, directory: str, name: str, data: bytes) -> None:

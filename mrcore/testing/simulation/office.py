@@ -17,6 +17,7 @@ from mrcore.scheduler.records import decode_record, encode_record
 from mrcore.testing.simulation.clock import NodeClock
 from mrcore.testing.simulation.computation import encode_spec
 from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
+from mrcore.testing.simulation.machines import SMALL_BLOCKS
 from mrcore.testing.simulation.process import COORDINATOR
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Office(Observer):
             cluster.coverage,
             scenario.faults.disk,
             rots=lambda path: False,  # a coordinator whose journal is damaged does not start
+            block_bytes=SMALL_BLOCKS,
         )
         self._rng = random.Random(f"{scenario.seed} office")
         self.coordinator: Coordinator | None = None

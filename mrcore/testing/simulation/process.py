@@ -100,6 +100,11 @@ class Process:
             self.count("zombie_finish")
         self.cluster.attempt_ended(self, run)
 
+    def slander(self, name: str, generation: int) -> None:
+        """Says that an output which it has read is damaged."""
+        self.count("slander")
+        self.say(wire.OutputLost(generation, name, fields.LossReason.CORRUPT, None))
+
     def write_output(self, name: str, data: bytes, is_final: bool) -> None:
         """Writes an output durably, where it belongs.
 
@@ -165,8 +170,9 @@ class Process:
                 return
             self._is_known, data = True, step.rest
             self._patience.cancel()
-            if self._ghosts and self.rng.random() < 0.5:
+            if self._ghosts and self.rng.random() < 0.8:
                 self.count("register_late")
+                self._haunt(self._ghosts[-1].generation, end)
                 self.after(self.rng.randint(1, 3 * S), self._register_again, end)
             else:
                 self._register()
@@ -261,14 +267,14 @@ class Process:
                 run.stop()
         self.runs.clear()
         if self._ghosts and generation:
-            self.after(self.rng.randint(1, 5 * S), self._haunt, generation, self._end)
+            self.after(self.rng.randint(1, 2 * S), self._haunt, generation, self._end)
 
     def _haunt(self, generation: int, end: End) -> None:
         running = tuple([fields.RunningAttempt(run.attempt, 0) for run in self._ghosts if run.generation == generation])
         if running:
             self.count("zombie_heartbeat")
             self.say(wire.Heartbeat(generation, 1 << 20, running, 0), end)
-            self.after(self.rng.randint(1, 5 * S), self._haunt, generation, end)
+            self.after(self.rng.randint(1, 2 * S), self._haunt, generation, end)
 
     # Attempts
 
@@ -287,6 +293,9 @@ class Process:
             return
         self.count("cancelled")
         self.finished(run)
+        if self.rng.random() < self.plan.forgets:
+            self.count("forget")
+            return
         failure = fields.FailureClass.CANCELLED
         self.say(wire.AttemptFailed(message.attempt, message.generation, failure, "", message.reason.value))
 
@@ -310,8 +319,17 @@ class Process:
             self.after(rng.randint(1, 2 * plan.dies_ns), self._die)
         if plan.stalls_ns:
             self.after(rng.randint(1, 2 * plan.stalls_ns), self._stall)
+        if plan.restless_ns:
+            self.after(rng.randint(1, 2 * plan.restless_ns), self._begin_anew)
         if plan.drains:
-            self.after(rng.randint(1, 30 * S), self._drain)
+            self.after(rng.randint(1, 12 * S), self._drain)
+
+    def _begin_anew(self) -> None:
+        self.after(self.rng.randint(1, 2 * self.plan.restless_ns), self._begin_anew)
+        if self.generation and self._end.open:
+            self.count("restless")
+            self._give_up_attempts()
+            self._register()
 
     def _die(self) -> None:
         host, rng = self.worker.host, self.rng

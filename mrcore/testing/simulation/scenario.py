@@ -15,7 +15,8 @@ from mrcore.scheduler.config import SchedulerConfig
 from mrcore.scheduler.events import FailureClass
 from mrcore.scheduler.job import JobOptions, StageSpec
 from mrcore.testing.simulation.computation import INPUT_BYTES, TASKS_MAX, expect, task_specs
-from mrcore.testing.simulation.faults import CALM, ClockFaults, DiskFaults, Faults, NetworkFaults
+from mrcore.testing.simulation.faults import CALM, Faults
+from mrcore.testing.simulation.themes import MENDABLE, THEMES, Theme
 from mrcore.wire.cluster_fields import RecordPosition
 
 if TYPE_CHECKING:
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
 
 S = 1_000_000_000
 MEMORY_BYTES = 1 << 20  # of an attempt, in multiples
-
-FAULTS = Faults(
-    ClockFaults(jump_interval_ns=0),  # a monotonic clock drifts, and stands anywhere after a start
-    NetworkFaults(break_lost=0.004, break_delivered=0.004, half_open=0.003, late=0.004, clog=0.01,
-                  silence_ns_max=20 * S, partition_interval_ns=30 * S, partition_ns_max=15 * S),
-    DiskFaults(full=0.02, sync_fails=0.01, flip=0.03),
-)  # fmt: skip
-
-MENDABLE = (
-    FailureClass.USER_CODE, FailureClass.LOST_WORKER, FailureClass.OUT_OF_MEMORY, FailureClass.DISK_FULL,
-    FailureClass.DEFECT, FailureClass.CORRUPT_INPUT, FailureClass.CANCELLED, FailureClass.TIMEOUT,
-)  # fmt: skip
-"""What an attempt may fail with and another one not."""
 
 PATH = b"/input"
 
@@ -68,7 +56,9 @@ class WorkerPlan:
     fails: float = 0.0  # of attempts
     failures: tuple[FailureClass, ...] = MENDABLE
     hangs: float = 0.0  # of attempts
-    forgets: float = 0.0  # of attempts: they are gone, and nothing is said of them
+    forgets: float = 0.0  # of attempts: they are gone, or have stopped as they were told to, and nothing is said of it
+    restless_ns: int = 0  # it drops all that it runs and registers anew, on the same connection
+    slanders: float = 0.0  # of attempts that finish: later it says that an input was damaged which was not
     drains: bool = False  # now and then it asks for no more work, and leaves
 
 
@@ -85,6 +75,8 @@ def honest(plan: WorkerPlan) -> WorkerPlan:
         fails=0.0,
         hangs=0.0,
         forgets=0.0,
+        restless_ns=0,
+        slanders=0.0,
         drains=False,
     )
 
@@ -130,6 +122,7 @@ class Scenario:
         shared_crashes_ns: when the disk that all share loses its power.
         batch_ns: the coordinator gathers input for so long at most before it syncs.
         compact_bytes: of the journal.
+        strangers_ns: when somebody connects who makes no sense.
         calm_ns: when all faults end.
         bound_ns: when all jobs have ended at the latest.
     """
@@ -143,6 +136,7 @@ class Scenario:
     shared_crashes_ns: tuple[int, ...]
     batch_ns: int
     compact_bytes: int
+    strangers_ns: tuple[int, ...]
     calm_ns: int
     bound_ns: int
 
@@ -150,30 +144,32 @@ class Scenario:
 def draw_scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     rng = random.Random(seed)
-    calm_ns = rng.choice((10, 20, 30, 60)) * S
+    theme = rng.choice(THEMES)
+    calm_ns = rng.choice(theme.calm_s) * S
     config = SchedulerConfig(
-        lease_ns=rng.choice((4, 6, 10)) * S,
+        lease_ns=rng.choice(theme.lease_s) * S,
         heartbeat_ns=rng.choice((1, 2)) * S,
         tick_ns=S // 2,
-        avoid_ns=rng.choice((2, 10)) * S,
-        failures_to_avoid=rng.choice((1, 3)),
+        avoid_ns=rng.choice(theme.avoid_s) * S,
+        failures_to_avoid=rng.choice(theme.failures_to_avoid),
         speculation_started_ns=rng.choice((0, 1)) * S,
         speculation_done_min=rng.choice((1, 3)),
     )
-    workers = _workers(rng)
-    jobs = tuple([_job(rng, f"job-{number}", workers, calm_ns) for number in range(rng.choice((1, 1, 2, 3)))])
-    kinds = [kind for kind in ("process", "machine", "power", "between") if _tossed(rng)]
-    crashes = [(rng.randrange(calm_ns), rng.choice(kinds)) for _ in range(rng.randrange(4)) if kinds]
+    workers = _workers(rng, theme)
+    jobs = tuple([_job(rng, theme, f"job-{number}", workers, calm_ns) for number in range(rng.choice(theme.jobs))])
+    kinds = [kind for kind in theme.crash_kinds if _tossed(rng)] or theme.crash_kinds[:1]
+    crashes = [(rng.randrange(calm_ns), rng.choice(kinds)) for _ in range(rng.choice(theme.crashes))]
     return Scenario(
         seed,
         config,
         workers,
         jobs,
-        FAULTS.swarm(rng) if rng.random() < 0.9 else CALM,
+        theme.faults if theme.is_harsh else theme.faults.swarm(rng) if rng.random() < 0.9 else CALM,
         tuple(sorted(crashes)),
-        (rng.randrange(calm_ns),) if rng.random() < 0.2 else (),
-        rng.choice((0, 0, 5_000_000)),
-        rng.choice((500, 3_000, 1 << 20)),
+        tuple([rng.randrange(calm_ns) for _ in range(rng.choice(theme.shared_crashes))]),
+        rng.choice(theme.batch_ns),
+        rng.choice(theme.compact_bytes),
+        tuple([rng.randrange(calm_ns) for _ in range(rng.choice(theme.strangers))]),
         calm_ns,
         calm_ns + 200 * S,
     )
@@ -183,16 +179,19 @@ def _tossed(rng: random.Random, chance: float = 0.5) -> bool:
     return rng.random() < chance
 
 
-def _workers(rng: random.Random) -> tuple[WorkerPlan, ...]:
-    count = rng.randint(1, 6)
+_TROUBLES = ("slow", "die", "machine", "stall", "lie", "zombie", "fail", "hang", "forget", "restless", "slander")
+
+
+def _workers(rng: random.Random, theme: Theme) -> tuple[WorkerPlan, ...]:
+    count = rng.randint(theme.workers_min, 6)
     hosts = rng.randint(1, count)
-    keeps = rng.choice((0.0, 0.5, 1.0))
+    keeps = rng.choice(theme.keeps)
     off = {
-        name: not _tossed(rng)
-        for name in ("slow", "die", "machine", "stall", "lie", "zombie", "fail", "hang", "forget")
+        name: name not in theme.on and not _tossed(rng)
+        for name in _TROUBLES
     }
-    failures = tuple([failure for failure in MENDABLE if _tossed(rng)]) or MENDABLE[:1]
-    if rng.random() < 0.05:
+    failures = tuple([failure for failure in theme.failures if _tossed(rng)]) or theme.failures[:1]
+    if rng.random() < theme.bad_input:
         failures += (FailureClass.BAD_INPUT,)
 
     def some(name: str, value: float, chance: float = 0.6) -> float:
@@ -205,26 +204,28 @@ def _workers(rng: random.Random) -> tuple[WorkerPlan, ...]:
             rng.randint(1, 3),
             rng.choice((4, 8)) * MEMORY_BYTES,
             rng.random() < keeps,
-            slowness=int(some("slow", rng.choice((2, 5, 20)), 0.4)) or 1,
-            dies_ns=int(some("die", rng.choice((5, 20)) * S)),
+            slowness=int(some("slow", rng.choice(theme.slowness), 0.4)) or 1,
+            dies_ns=int(some("die", rng.choice(theme.dies_s) * S)),
             dies_with_machine=bool(some("machine", 1, 0.9)),
-            stalls_ns=int(some("stall", rng.choice((10, 30)) * S)),
+            stalls_ns=int(some("stall", rng.choice(theme.stalls_s) * S)),
             lies=bool(some("lie", 1)),
             is_zombie=bool(some("zombie", 1)),
-            fails=some("fail", rng.choice((0.05, 0.3))),
+            fails=some("fail", rng.choice(theme.fails)),
             failures=failures,
-            hangs=some("hang", 0.1),
-            forgets=some("forget", 0.1),
-            drains=rng.random() < 0.1,
+            hangs=some("hang", theme.hangs),
+            forgets=some("forget", theme.forgets),
+            restless_ns=int(some("restless", rng.choice(theme.restless_s) * S)),
+            slanders=some("slander", theme.slanders),
+            drains=rng.random() < theme.drains,
         )
         for number in range(count)
     ])  # fmt: skip
 
 
-def _job(rng: random.Random, name: str, workers: tuple[WorkerPlan, ...], calm_ns: int) -> JobPlan:
-    stages = _stages(rng, sorted({worker.host for worker in workers}))
+def _job(rng: random.Random, theme: Theme, name: str, workers: tuple[WorkerPlan, ...], calm_ns: int) -> JobPlan:
+    stages = _stages(rng, theme, sorted({worker.host for worker in workers}))
     skip_bad_max = rng.choice((0, 0, 1, 3))
-    attempts_max = rng.choice((3, 200, 200, 200))
+    attempts_max = rng.choice(theme.attempts_max)
     bad: dict[tuple[int, int], tuple[int, ...]] = {}
     for index, stage in enumerate(stages):
         for task in range(stage.tasks if not stage.reads else 0):
@@ -237,22 +238,22 @@ def _job(rng: random.Random, name: str, workers: tuple[WorkerPlan, ...], calm_ns
         skip_bad_max=skip_bad_max,
         speculate=_tossed(rng, 0.7),
         weight=rng.choice((1, 1, 3)),
-        timeout_ns=rng.choice((0, 15 * S, 30 * S)),
+        timeout_ns=rng.choice(theme.timeout_s) * S,
     )
     tasks = task_specs(rng.randrange(1 << 16), stages, bad)
     outputs, counters = expect(tasks)
-    cancel_ns = rng.randrange(1, calm_ns) if rng.random() < 0.1 else 0
+    cancel_ns = rng.randrange(1, calm_ns) if rng.random() < theme.cancels else 0
     is_doomed = sum(map(len, bad.values())) > skip_bad_max
     may_fail = attempts_max < 200 or is_doomed or any(FailureClass.BAD_INPUT in worker.failures for worker in workers)
     outcomes = ["failed"] * may_fail + ["cancelled"] * bool(cancel_ns) + ["succeeded"] * (not is_doomed)
-    submit_ns = rng.randrange(calm_ns // 3)
+    submit_ns = rng.randrange(calm_ns // 2)
     again_ns = tuple([rng.randrange(submit_ns, calm_ns + 20 * S) for _ in range(rng.choice((0, 1, 3)))])
     return JobPlan(name, stages, options, tasks, submit_ns, again_ns, cancel_ns, tuple(outcomes), outputs, counters)
 
 
-def _stages(rng: random.Random, hosts: list[str]) -> tuple[StageSpec, ...]:
+def _stages(rng: random.Random, theme: Theme, hosts: list[str]) -> tuple[StageSpec, ...]:
     """A chain, or any graph; every task fits into the smallest worker."""
-    count, is_chain = rng.randint(1, 4), _tossed(rng)
+    count, is_chain = rng.randint(theme.stages_min, 4), _tossed(rng)
     tasks_max = TASKS_MAX if count < 3 else 6
     made: list[StageSpec] = []
     for index in range(count):
@@ -260,7 +261,7 @@ def _stages(rng: random.Random, hosts: list[str]) -> tuple[StageSpec, ...]:
             reads: tuple[int, ...] = (index - 1,) if index else ()
         else:
             reads = tuple([source for source in range(index) if _tossed(rng, 0.6)])
-        tasks = rng.randint(1, tasks_max)
+        tasks = rng.randint(min(theme.tasks_min, tasks_max), tasks_max)
         local = not reads and _tossed(rng)
         made.append(
             StageSpec(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KINDS = (
     "start", "die_process", "die_machine", "power_cut", "stall", "slow", "lie", "zombie_attempt", "zombie_heartbeat",
     "zombie_finish", "lease_lost", "lease_over", "disconnected", "refused", "reconnect", "register_again",
-    "register_late", "hang", "forget", "bad_record", "disk_full", "disk_error", "cancelled", "cancelled_unknown",
-    "drain", "goodbye", "fetch_missing", "fetch_corrupt", "fetch_unreachable",
+    "register_late", "restless", "hang", "forget", "bad_record", "disk_full", "disk_error", "cancelled",
+    "cancelled_unknown", "slander", "drain", "goodbye", "fetch_missing", "fetch_corrupt", "fetch_unreachable",
     *(f"fail_{each.value}" for each in fields.FailureClass),
 )  # fmt: skip
 """All that is counted, each as ``worker.KIND``."""

@@ -63,7 +63,7 @@ def test_a_worker_that_stalls_loses_its_lease_and_goes_on():
 
 
 def test_attempts_that_hang_or_are_forgotten_do_not_stop_a_job():
-    coverage = story(hangs=0.2, forgets=0.2, calm_s=30).coverage
+    coverage = story(hangs=0.5, forgets=0.5, calm_s=30).coverage
     assert coverage["worker.hang"] > 0 and coverage["worker.forget"] > 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mrcore.scheduler import attempt, job, stage, task
 from mrcore.scheduler import worker as worker_of
-from mrcore.testing.simulation import disk, network, office, worker
+from mrcore.testing.simulation import disk, network, office, stranger, worker
 from mrcore.testing.simulation.checkers.bookkeeping import Bookkeeping
 from mrcore.testing.simulation.checkers.charged_rightly import ChargedRightly
 from mrcore.testing.simulation.checkers.committed_once import CommittedOnce
@@ -50,7 +50,16 @@ def try_seed(seed: int, trace: Trace | None = None) -> Story:
 
 def declared() -> Coverage:
     """Counts from zero of all that can happen: kinds of faults, and rows of the scheduler's tables."""
-    kinds = {"clock": ("skew", "drift"), "shared": ("power_cut",), "network": network.KINDS, "disk": disk.KINDS, "coordinator": office.KINDS, "worker": worker.KINDS}
+    kinds = {
+        "clock": ("skew", "drift"),
+        "coordinator": office.KINDS,
+        "disk": disk.KINDS,
+        # 64 MiB under way in one direction do not come about in small stories; tests of the network have them.
+        "network": tuple(kind for kind in network.KINDS if kind != "overflow"),
+        "shared": ("power_cut",),
+        "stranger": stranger.KINDS,
+        "worker": worker.KINDS,
+    }
     names = [f"{where}.{kind}" for where, some in kinds.items() for kind in some]
     tables = [kind.TABLE for kind in (attempt, job, stage, task, worker_of)]
     return Coverage([*names, *(f"row.{table.name}.{row.source}.{row.event}" for table in tables for row in table.rows)])
