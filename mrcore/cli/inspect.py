@@ -1,6 +1,6 @@
 """``mrcore inspect``: what is in a file that mrcore wrote, and whether it is still what was written.
 
-Run files are read completely, so every checksum and every number in them is looked at; of an
+Run files and journals are read completely, so every checksum and every number in them is looked at; of an
 output directory the parts are read and compared with its manifest. Nothing is written.
 """
 
@@ -10,6 +10,7 @@ import argparse
 import itertools
 import os
 
+from mrcore.cli.inspect_journal import journal_lines
 from mrcore.cli.output import check_open, write_out
 from mrcore.errors import CorruptionError, InputError, UsageError, shown
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from mrcore.storage.runfile import RunReader, Segment
 
-KNOWN = "inspect reads run files, output directories and their _manifest.json"
+KNOWN = "inspect reads run files, journals, output directories and their _manifest.json"
 MANIFEST = b"_manifest.json"
 MANIFEST_BYTES_MAX = 64 << 20  # of the most parts that there may be a hundredth
 READ_BYTES = 1 << 20
@@ -43,15 +44,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "inspect",
         help="show and check a file that mrcore wrote",
-        description="Shows what is in a run file or an output directory, and checks all of it.",
+        description="Shows what is in a run file, a journal or an output directory, and checks all of it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("file", metavar="FILE", help="a run file, an output directory or its _manifest.json")
+    parser.add_argument("file", metavar="FILE", help="a run file, a journal, an output directory or its _manifest.json")
     parser.add_argument("--blocks", action="store_true", help="of a run file: show the blocks too")
-    parser.add_argument("--records", type=int, nargs="?", const=-1, metavar="N", help="and the records, or N a segment")
+    parser.add_argument("--records", type=int, nargs="?", const=-1, metavar="N", help="the records too, or N a segment")
     parser.add_argument("-v", "--verbose", action="store_true", help="tracebacks of mrcore's own")
 
 
@@ -66,7 +67,9 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
         raise InputError(f"not a finished output directory: {shown(path)}: {KNOWN}")
     if os.path.basename(manifest) == MANIFEST:
         _write_lines(output_lines(manifest))
-    elif _begins_as_run(path):
+    elif (magic := _magic(path)) == b"mrcjnl":
+        _write_lines(journal_lines(path, arguments.records))
+    elif magic == b"mrcrun":
         _write_lines(run_lines(path, blocks=arguments.blocks, records=arguments.records))
     else:
         raise InputError(f"not a file of mrcore's: {shown(path)}: {KNOWN}")
@@ -88,12 +91,12 @@ def _write_lines(lines: Iterable[str]) -> None:
     write_out(*waiting)
 
 
-def _begins_as_run(path: bytes) -> bool:
+def _magic(path: bytes) -> bytes:
     from mrcore.storage.mapped import sample
 
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
-        return False
-    return sample(path, 0, 6) == b"mrcrun"
+        return b""
+    return sample(path, 0, 6)
 
 
 # ---- run files ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from mrcore.storage.runfile import RunWriter
 from mrcore.testing import reference
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "runfile"
-KNOWN = "inspect reads run files, output directories and their _manifest.json"
+KNOWN = "inspect reads run files, journals, output directories and their _manifest.json"
 
 
 LONG = b"abcdefghijklmnopqrstuvwxyz0123"  # thirty bytes that do not become fewer
