@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from mrcore.errors import AuthenticationError, ProtocolError
+import msgspec
+
+from mrcore.errors import AuthenticationError, CorruptionError, ProtocolError, shown
 from mrcore.runtime.cluster_translation import check_submission, event_of
 from mrcore.runtime.dispatch import Dispatcher, TellAddresses
 from mrcore.runtime.session import Session
@@ -116,9 +118,14 @@ class Coordinator:
         self._settings, self._observer = settings, observer or Observer()
         self._journal, recovery = open_journal(disk, settings.journal_salt)
         self._snapshot_bytes = len(recovery.snapshot or b"")
-        self.scheduler, self._actions = Scheduler.recover(
-            settings.scheduler, recovery.snapshot, recovery.records, now_ns
-        )
+        try:
+            self.scheduler, self._actions = Scheduler.recover(
+                settings.scheduler, recovery.snapshot, recovery.records, now_ns
+            )
+        except msgspec.DecodeError as error:  # sound bytes, and another mrcore's
+            self._journal.close()
+            what = f"a record that is not known: {shown(self._journal.path)}: {error}"
+            raise CorruptionError(f"{what}: open it with the mrcore that wrote it, or a newer one") from error
         self._strangers: dict[Session, None] = {}
         self._dispatcher = Dispatcher(self.scheduler, jobs)
         self._observer.on_recovered(recovery, self.scheduler)

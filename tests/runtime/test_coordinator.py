@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mrcore.errors import MrcoreError, OutputExistsError, UsageError
+from mrcore.errors import CorruptionError, MrcoreError, OutputExistsError, UsageError
 from mrcore.runtime.dispatch import Dispatcher
 from mrcore.scheduler import actions
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.job import JobOptions, StageSpec
 from mrcore.scheduler.records import AttemptCommitted, JobAdmitted, JobEnded
+from mrcore.storage.journal import open_journal
 from mrcore.testing.simulation.disk import SimulatedFile
 from mrcore.wire import cluster_fields as fields
 from mrcore.wire import cluster_messages as wire
@@ -333,3 +334,14 @@ def test_what_is_for_a_worker_that_is_gone_is_dropped(room):
     ):  # fmt: skip
         out.carry_out(action)
     assert out.broken == [] and out.failed == []
+
+
+@pytest.mark.parametrize("record", [b"\x92\xa4news\x01", b"not ours", b""])
+def test_a_journal_with_records_of_a_newer_coordinator_is_refused_by_its_name(room, record):
+    room.coordinator.stop(room.now_ns)
+    journal, _ = open_journal(room.disk.directory(b"/journal"), 7)
+    journal.append(record)
+    journal.close()
+    with pytest.raises(CorruptionError, match=r"not known: /journal/journal: .*: open it with"):
+        room.start()
+    room.disk.directory(b"/journal").lock()  # it was let go
