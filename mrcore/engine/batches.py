@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mrcore.kernels.chain import YieldError
 from mrcore.kernels.tokenize import fill_spans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
@@ -50,33 +49,17 @@ class BatchFeed:
             self.offset = self.base + int(self._offsets[0, 0])
             self.records += count
             made = self._function(view, self._offsets[:count])
-            try:
-                self._chain.push_all(_pairs(made), "map_batches")
-            except YieldError as error:
-                if error.place is not None and error.place[0] == _pairs.__code__.co_filename:
-                    error.place = _place(made)
-                raise
+            if made is None or isinstance(made, np.ndarray):
+                raise TypeError(f"map_batches() got {type(made).__name__}: yield pairs, or a pair of arrays")
+            self._chain.push_arrays(made, "map_batches", np.ndarray, _pairs)
             at = after
             if count < BATCH_RECORDS:
                 break
         return at
 
 
-def _place(made: Any) -> tuple[str, int, str] | None:
-    """File, line and name of the user's generator, if it is one."""
-    frame = getattr(made, "gi_frame", None)
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def _pairs(made: Any) -> Any:
-    """The pairs of what the function returned, arrays taken apart."""
-    if made is None or isinstance(made, np.ndarray):
-        raise TypeError(f"map_batches() got {type(made).__name__}: yield pairs, or a pair of arrays")
-    for pair in made:
-        if not (type(pair) is tuple and len(pair) == 2 and isinstance(pair[0], np.ndarray)):
-            yield pair
-            continue
-        keys, values = pair
-        if not isinstance(values, np.ndarray) or keys.shape != values.shape or keys.ndim != 1:
-            raise TypeError("map_batches() yielded an array of keys without an equally long array of values")
-        yield from zip(keys.tolist(), values.tolist(), strict=True)
+def _pairs(keys: Any, values: Any) -> Iterator[tuple[Any, Any]]:
+    """The pairs of an array of keys and one of values."""
+    if not isinstance(values, np.ndarray) or keys.shape != values.shape or keys.ndim != 1:
+        raise TypeError("map_batches() yielded an array of keys without an equally long array of values")
+    return zip(keys.tolist(), values.tolist(), strict=True)

@@ -4,7 +4,7 @@ cdef class Taker:
 
 cdef class Chain:
     cdef list kinds, functions
-    cdef object ctx
+    cdef object ctx, array, expand
     cdef Taker taker
     cdef size_t steps
     cdef int run(self, object element, size_t step) except -1

@@ -64,6 +64,14 @@ cdef class Chain:
         """Runs the elements of what a function of this name returned."""
         self.drain(made, 0, name)
 
+    def push_arrays(self, made, str name not None, array, expand):
+        """Runs elements as :meth:`push_all` does; of a pair whose first is an ``array``, those of ``expand(*pair)``."""
+        self.array, self.expand = array, expand
+        try:
+            self.drain(made, 0, name)
+        finally:
+            self.array = self.expand = None
+
     cdef int run(self, object element, size_t step) except -1:
         cdef int kind
         while step < self.steps:
@@ -109,10 +117,20 @@ cdef class Chain:
                 return 0
             element = <object>item
             Py_DECREF(element)  # of the reference that the iterator gave away: `element` holds its own
-            if last:
+            if self.array is not None and step == 0 and is_pair_of(element, self.array):
+                self.loop(self.expand((<tuple>element)[0], (<tuple>element)[1]), step)
+            elif last:
                 self.taker.take(element)
             else:
                 self.run(element, step)
+
+
+cdef bint is_pair_of(object element, object array) except -1:
+    """Is it a pair whose first is of this type? Keys of bytes, which most are, are told at a glance."""
+    if type(element) is not tuple or len(<tuple>element) != 2:
+        return False
+    first = (<tuple>element)[0]
+    return type(first) is not bytes and isinstance(first, array)
 
 
 cdef object iterator(object made, str name):

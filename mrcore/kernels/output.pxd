@@ -17,6 +17,7 @@ cdef class Output(Taker):
     cdef int put_column(self, object value, int column) except -1
     cdef int put_plain(self, object value, str kind) except -1
     cdef int put_literal(self, object value, bint marked) except -1
+    cdef bint put_sequence(self, object value) except -1
     cdef int begin(self, const unsigned char *key, size_t size) except -1
     cdef int close_record(self) except -1
     cdef int flush(self) except -1

@@ -30,6 +30,8 @@ cdef enum:
     RECORD_BYTES = 32 << 10   # of a keyed record, about
     BLOCK_BYTES = 48 << 10    # of a block of such records: a run file's block, with the last one's rest
 
+INT_PLAIN = 1 << 63  # beyond it an int may be too long for a literal
+
 _SCALARS = {str: "str", bytes: "bytes", int: "int", float: "float"}
 
 
@@ -120,8 +122,47 @@ cdef class Output(Taker):
         return self.payload.put(<const uint8_t *>text, size)
 
     cdef int put_literal(self, object value, bint marked) except -1:
-        cdef bytes text = self.literal(value, marked)
+        cdef bytes text
+        cdef size_t start = self.payload.used
+        if type(value) is list or type(value) is tuple:  # the values of a group, mostly, of which there are many
+            if marked:
+                self.payload.put(<const uint8_t *>b"\\:", 2)
+            if self.put_sequence(value):
+                return 0
+            self.payload.used = start
+        text = self.literal(value, marked)
         return self.payload.put(<const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+    cdef bint put_sequence(self, object values) except -1:
+        """The literal of plain strings and small ints, without Python's repr; False, with a part written, of others."""
+        cdef Scratch out = self.payload
+        cdef const char *text
+        cdef Py_ssize_t size
+        cdef bint first = True
+        out.put(<const uint8_t *>(b"[" if type(values) is list else b"("), 1)
+        for value in values:
+            if not first:
+                out.put(<const uint8_t *>b", ", 2)
+            first = False
+            if type(value) is str:
+                try:
+                    text = _c.PyUnicode_AsUTF8AndSize(value, &size)
+                except UnicodeEncodeError:
+                    return False
+                out.reserve(size + 2)
+                if not put_quoted(out, <const uint8_t *>text, size):
+                    return False
+            elif type(value) is int and -INT_PLAIN < value < INT_PLAIN:
+                shown = str(value)
+                text = _c.PyUnicode_AsUTF8AndSize(shown, &size)
+                out.put(<const uint8_t *>text, size)
+            else:
+                return False
+        if type(values) is list:
+            out.put(<const uint8_t *>b"]", 1)
+        else:
+            out.put(<const uint8_t *>b",)", 2) if len(values) == 1 else out.put(<const uint8_t *>b")", 1)
+        return True
 
     cdef int begin(self, const uint8_t *key, size_t size) except -1:
         """What is taken from here on belongs to a key, which is not before the last one."""
@@ -157,6 +198,21 @@ cdef class Output(Taker):
         if self.keyed:
             self.close_record()
         self.flush()
+
+
+cdef bint put_quoted(Scratch out, const uint8_t *text, size_t size) noexcept:
+    """A string in single quotes, into room for it; False if Python would write anything but its own bytes there."""
+    cdef uint8_t *at = out.bytes + out.used
+    cdef uint8_t odd = 0
+    cdef size_t i
+    at[0] = c"'"
+    at += 1
+    for i in range(size):  # no branch: it is vectorised
+        at[i] = text[i]
+        odd |= (text[i] < 0x20) | (text[i] > 0x7E) | (text[i] == c"'") | (text[i] == c"\\")
+    at[size] = c"'"
+    out.used += size + 2
+    return odd == 0
 
 
 cdef int put_escaped(Scratch out, const uint8_t *text, size_t size) except -1:

@@ -46,6 +46,24 @@ def test_plain_columns_are_the_references(pairs: list[tuple[str, bytes]]) -> Non
     assert written(pairs)[0] == b"".join(map(reference.output, pairs))
 
 
+SCALARS = st.text() | st.integers() | st.binary() | st.floats() | st.none() | st.booleans()
+
+
+@given(st.lists(st.lists(SCALARS) | st.lists(SCALARS).map(tuple), min_size=1))
+def test_lists_and_tuples_are_python_literals_however_they_are_written(values: list[object]) -> None:
+    """Those of plain strings and ints are written natively, all others by Python: nobody can tell which."""
+    text, types = written(values, columns=1)
+    assert text == b"".join(literal(value, False) + b"\n" for value in values)
+    assert types == ("literal",)
+
+
+@pytest.mark.parametrize("value", [[], (), ("a",), ["a"], ("a", 1), [-(2**63) + 1, 2**63 - 1, 2**63], [True], [["a"]],
+                                   ["it's"], ["\\"], ["\x7f"], ["\x1f\t"], ["é"], ["~ "], ["\udc80"], ["a", 1.5, "b"]])
+def test_lists_at_the_edge_of_what_is_plain(value: object) -> None:
+    assert written([value], columns=1)[0] == literal(value, False) + b"\n"
+    assert written([1, value], columns=1)[0] == b"1\n" + literal(value, True) + b"\n"
+
+
 def test_one_column_of_objects_that_no_literal_stands_for() -> None:
     made = [Point(1, 2), float("inf"), {3}, 10**5000]
     text, types = written(made, columns=1)
