@@ -47,6 +47,19 @@ def read_index(sum_lines: Path, output: Path, source: Path) -> Answer:
     return sum_up(("words", "postings"), [sum_lines, "index", source.name, *parts(output)])
 
 
+def read_index_of_lists(sum_lines: Path, output: Path, source: Path) -> Answer:
+    """``word TAB ['path', 'path', ...]``, compared as ``word TAB path,path,...``."""
+    made = sum_lines.with_name("joined")
+    with made.open("wb") as joined:
+        for part in parts(output):
+            for line in part.open("rb"):
+                word, _, names = line.rpartition(b"\t")
+                if not (names.startswith(b"['") and names.endswith(b"']\n")) or b'"' in names:
+                    raise AnswerError(f"not a list of plain names: {line[:80]!r}")
+                joined.write(word + b"\t" + names[2:-3].replace(b"', '", b",") + b"\n")
+    return read_index(sum_lines, made, source)
+
+
 def read_groups(sum_lines: Path, output: Path, _: Path) -> Answer:
     """``key TAB [number of values, ...]``; of the number the total is made."""
     return sum_up(("keys", "values"), [sum_lines, "groups", *parts(output)])

@@ -1,7 +1,7 @@
-"""Inverted index by a Python function of a file's lines: mrcore run python_index.py:ByFile FOLDER -o DIR.
+"""Inverted index by a Python function of a file's lines: mrcore run python_index.py:Lists FOLDER -o DIR.
 
-As the peers do it, the words of a file are a set. A word's names are joined as `mrcore index` joins them. ByLine is
-the same with a function of a line, as one would write it first.
+As the peers do it, the words of a file are a set. Joined joins a word's names as `mrcore index` does, ByLine is that with
+a function of a line, as one would write it first.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,11 @@ class ByLine(mr.MapReduce):
         yield key, ",".join(dict.fromkeys(files))  # a file comes once a line, or in several batches
 
 
-class ByFile(ByLine):
+class Lists(mr.MapReduce):
+    """With the values as Collect leaves them: a list. Of a file in several batches the name would come as often."""
+
+    combine = mr.Collect()
+
     def setup(self, ctx: mr.Context) -> None:
         self.ctx = ctx
 
@@ -32,3 +36,9 @@ class ByFile(ByLine):
         file = self.ctx.input.file
         for word in set(data[offsets[0, 0] : offsets[-1, 1]].tobytes().split()):
             yield word, file
+
+
+class Joined(Lists):
+    """As `mrcore index` writes it, for which Python is called for each word once more."""
+
+    reduce = ByLine.reduce

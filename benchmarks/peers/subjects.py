@@ -44,7 +44,7 @@ def python_task(name: str, file: str, read: answers.Reader, is_named_from_parent
 
 
 PYTHON_WORD_COUNT = python_task("wordcount", "python_wordcount.py", answers.read_counts)
-PYTHON_INDEX = python_task("index", "python_index.py:ByFile", answers.read_index, is_named_from_parent=True)
+PYTHON_INDEX = python_task("index", "python_index.py:Lists", answers.read_index_of_lists, is_named_from_parent=True)
 PYTHON_GROUPS = python_task("groupby", "python_groupby.py", answers.read_groups)
 PYTHON_LENGTHS = python_task("lengths", "python_batches.py:word_lengths", answers.read_lengths)
 NATIVE_LENGTHS = Task("lengths", ("wordcount",), answers.read_counts_as_lengths)
