@@ -1,7 +1,7 @@
 """Inverted index by a Python function of a file's lines: mrcore run python_index.py:Lists FOLDER -o DIR.
 
-As the peers do it, the words of a file are a set. Joined joins a word's names as `mrcore index` does, ByLine is that with
-a function of a line, as one would write it first.
+As the peers do it, the words of a file are a set. Joined joins a word's names as `mrcore index` does, ByLine is that
+with a function of a line, as one would write it first.
 """
 
 from collections.abc import Iterable, Iterator
