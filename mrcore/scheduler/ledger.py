@@ -111,7 +111,7 @@ class Ledger:
 
     Attributes:
         epoch: how many coordinators have begun.
-        jobs: by name, those that run and the last ones that ended.
+        jobs: by name, those that run and the last ones that ended, these in the order in which they did.
         holders: names of workers, by number.
     """
 
@@ -190,7 +190,7 @@ class Ledger:
         job.skipped += 1
 
     def _end(self, record: JobEnded) -> None:
-        job = self.jobs[record.job]
+        job = self.jobs[record.job] = self.jobs.pop(record.job)  # behind those that ended before it
         job.outcome, job.error = record.outcome, record.error
         if record.outcome == "succeeded":
             job.published = {index: job.stages[index].attempts for index in job.finals()}
