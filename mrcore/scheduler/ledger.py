@@ -112,7 +112,7 @@ class Ledger:
     Attributes:
         epoch: how many coordinators have begun.
         jobs: by name, those that run and the last ones that ended, these in the order in which they did.
-        holders: names of workers, by number.
+        holders: names of workers, by number; forgotten when no job runs.
     """
 
     __slots__ = ("_appliers", "_ended", "_numbers", "epoch", "holders", "jobs")
@@ -196,6 +196,9 @@ class Ledger:
             job.published = {index: job.stages[index].attempts for index in job.finals()}
         job.stages = []
         self._ended += 1
+        if self._ended == len(self.jobs):  # nobody holds an output of a job that runs
+            self.holders.clear()
+            self._numbers = {"": SHARED}
         if self._ended > ENDED_MAX:
             del self.jobs[next(name for name, known in self.jobs.items() if known.outcome)]
             self._ended -= 1
@@ -221,7 +224,7 @@ class _JobImage(msgspec.Struct, frozen=True, array_like=True):
     specs: tuple[StageSpec, ...]
     options: JobOptions
     payload: bytes
-    counters: tuple[tuple[str, int], ...]
+    counters: tuple[tuple[str, int | str], ...]  # in decimal digits where 64 bits are too few for a sum
     skipped: int
     outcome: str
     error: str
@@ -238,8 +241,9 @@ def encode_ledger(ledger: Ledger) -> bytes:
     """A snapshot: equal ledgers, equal bytes."""
     jobs = tuple(
         _JobImage(
-            job.name, job.specs, job.options, job.payload, tuple(job.counters.items()), job.skipped, job.outcome,
-            job.error, tuple(map(_stage_image, job.stages)),
+            job.name, job.specs, job.options, job.payload,
+            tuple((name, total if abs(total) < 1 << 63 else str(total)) for name, total in job.counters.items()),
+            job.skipped, job.outcome, job.error, tuple(map(_stage_image, job.stages)),
         )
         for job in ledger.jobs.values()
     )  # fmt: skip
@@ -259,7 +263,7 @@ def decode_ledger(snapshot: bytes) -> Ledger:
         ledger._number(holder)
     for one in image.jobs:
         job = ledger.jobs[one.name] = JobLedger(one.name, one.specs, one.options, one.payload)
-        job.counters.update(one.counters)
+        job.counters.update((name, int(total)) for name, total in one.counters)
         job.skipped, job.outcome, job.error = one.skipped, one.outcome, one.error
         job.stages = [_stage_of(stage) for stage in one.stages]
         ledger._ended += bool(one.outcome)
