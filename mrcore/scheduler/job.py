@@ -56,7 +56,7 @@ class JobOptions(msgspec.Struct, frozen=True, array_like=True):
     skip_bad_max: int = 0  # records that may be skipped after they failed twice (MapReduce paper, section 4.6)
     speculate: bool = True
     weight: int = 1  # of its share of the slots
-    timeout_ns: int = 0  # an attempt that has read nothing for so long is ended; 0: never
+    timeout_ns: int = 0  # an attempt that has read nothing for so long is ended, once its inputs are there; 0: never
 
 
 def check_job(stages: tuple[StageSpec, ...], options: JobOptions) -> str | None:

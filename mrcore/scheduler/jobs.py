@@ -69,6 +69,7 @@ def check(core: Core, stage: Stage) -> None:
         if stage.state == stages_of.CLOSED or stage.state == stages_of.FETCHING:
             if stage.inputs_complete():
                 stage.state = core.stage.step(stage.state, stages_of.INPUTS_COMPLETE)
+                stage.opened_ns = core.now_ns
                 core.stirred = True
             elif stage.state == stages_of.CLOSED and stage.inputs_near():
                 stage.state = core.stage.step(stage.state, stages_of.INPUTS_NEAR)

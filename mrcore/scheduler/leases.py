@@ -158,6 +158,9 @@ def forgive(core: Core, late_ns: int) -> None:
         worker.expires_ns = min(worker.expires_ns + late_ns, latest_ns)
         for attempt in worker.attempts.values():
             attempt.progress_ns += late_ns
+    for job in core.jobs.values():
+        for stage in job.stages:
+            stage.opened_ns += late_ns
 
 
 def _retire(core: Core, worker: Worker) -> None:
