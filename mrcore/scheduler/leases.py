@@ -87,7 +87,7 @@ def renew(core: Core, event: HeartbeatReceived) -> None:
         attempt.listed_ns = now_ns
         if progress_bytes > attempt.progress_bytes:
             attempt.progress_bytes, attempt.progress_ns = progress_bytes, now_ns
-    if len(event.running) < len(attempts):
+    if any(attempt.listed_ns != now_ns for attempt in attempts.values()):  # it may list others in their place
         _drop_unlisted(core, worker)
 
 
