@@ -137,6 +137,10 @@ class Ledger:
         """Takes a record in. Records are ours: one that makes no sense is a defect, and raises."""
         self._appliers[type(record)](record)
 
+    def holder_number(self, name: str) -> int | None:
+        """The number of a worker among the holders; None if it has held nothing."""
+        return self._numbers.get(name)
+
     def _begin(self, record: EpochBegan) -> None:
         assert record.epoch > self.epoch
         self.epoch = record.epoch

@@ -73,8 +73,8 @@ class Stage:
 
     __slots__ = (
         "committed", "cursor", "durations", "failed_on", "index", "job", "ledger", "local", "log", "numbers",
-        "opened_ns", "pending", "readers", "reports", "requeued", "running", "sources", "spec", "starved_ns", "state", "tasks",
-        "told", "vanished",
+        "opened_ns", "pending", "readers", "reports", "requeued", "running", "sources", "spec", "starved_ns", "state",
+        "tasks", "told", "vanished",
     )  # fmt: skip
 
     def __init__(self, job: Job, index: int, spec: StageSpec, ledger: StageLedger) -> None:
