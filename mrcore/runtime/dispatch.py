@@ -139,7 +139,7 @@ class Dispatcher:
     def _add_inputs(self, action: actions.AddInputs) -> None:
         session = self.granted.get((action.worker, action.generation))
         if session is not None and action.attempt in session.told:
-            session.told[action.attempt] += action.inputs
+            session.told[action.attempt] = _joined(session.told[action.attempt], action.inputs)
             inputs = self._inputs(action.attempt.job, action.inputs)
             self._say(session, input_messages(action.attempt, action.generation, inputs))
 
@@ -160,18 +160,21 @@ class Dispatcher:
 
     def _tell_addresses(self, worker: str) -> None:
         """To attempts that read outputs of a worker: they were told of another place, or of none."""
+        found: dict[tuple[str, tuple[actions.InputRange, ...]], list[InputFile]] = {}  # most were told of the same
         for session in list(self.granted.values()):
             for attempt, ranges in session.told.items():
-                inputs = self._inputs(attempt.job, ranges, worker)
-                self._say(session, input_messages(attempt, session.generation, inputs))
+                if (attempt.job, ranges) not in found:
+                    found[attempt.job, ranges] = self._inputs(attempt.job, ranges, worker)
+                if inputs := found[attempt.job, ranges]:
+                    self._say(session, input_messages(attempt, session.generation, inputs))
 
     def _inputs(self, job: str, ranges: Sequence[actions.InputRange], holder: str | None = None) -> list[InputFile]:
         """Outputs and where they are; of one holder, or all. Where that is not known, they are left out."""
         found: dict[AttemptId, InputFile] = {}  # what was made again stands in the log twice
         for each in ranges:
-            for output in self._scheduler.outputs(job, each):
+            for output in self._scheduler.outputs(job, each, holder):
                 addresses = self._addresses.get(output.holder, ()) if output.holder else ()
-                if (holder is None or output.holder == holder) and (addresses or not output.holder):
+                if addresses or not output.holder:
                     name, check = output_name(output.attempt), encode_check(output.check)
                     found[output.attempt] = InputFile(name, output.size_bytes, check, addresses)
         return list(found.values())
@@ -184,3 +187,14 @@ class Dispatcher:
             session.send(messages)
         except OSError:
             self.broken.append(session)
+
+
+def _joined(
+    told: tuple[actions.InputRange, ...], added: tuple[actions.InputRange, ...]
+) -> tuple[actions.InputRange, ...]:
+    """One range of each stage: what an attempt is told of a log goes on where it ended."""
+    ranges = {each.stage: each for each in told}
+    for each in added:
+        before = ranges.get(each.stage, each)
+        ranges[each.stage] = actions.InputRange(each.stage, before.start, each.stop)
+    return tuple(ranges.values())

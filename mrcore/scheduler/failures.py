@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from mrcore.scheduler import attempt as attempts_of
 from mrcore.scheduler import job as jobs_of
+from mrcore.scheduler import stage as stages_of
 from mrcore.scheduler import worker as workers_of
 from mrcore.scheduler.actions import CancelReason
 from mrcore.scheduler.events import FailureClass
@@ -108,7 +109,10 @@ def _take_back(core: Core, worker: Worker) -> None:
 
 
 def time_out(core: Core) -> None:
-    """Ends attempts that have read nothing for too long, where their job says how long that is."""
+    """Ends attempts that have read nothing for too long, where their job says how long that is.
+
+    One that waits for inputs, which are still to be made, has nothing to read: its time begins with the last of them.
+    """
     for job in list(core.jobs.values()):
         timeout_ns = job.ledger.options.timeout_ns
         if not timeout_ns:
@@ -116,9 +120,10 @@ def time_out(core: Core) -> None:
         late = [
             attempt
             for stage in job.stages
+            if stage.state == stages_of.OPEN
             for attempts in stage.running.values()
             for attempt in attempts
-            if core.now_ns - attempt.progress_ns > timeout_ns
+            if core.now_ns - max(attempt.progress_ns, stage.opened_ns) > timeout_ns
         ]
         for attempt in late:
             if job.state == jobs_of.RUNNING and attempt.state == attempts_of.RUN:

@@ -27,6 +27,8 @@ COMPLETED, DOOMED, CANCEL = map(TABLE.event, ("completed", "doomed", "cancelled"
 _S = 1_000_000_000
 TASKS_MAX = 1 << 24  # of a stage
 STAGES_MAX = 1000
+ATTEMPTS_MAX = (1 << 16) - 1  # of a task that count against it: the ledger has 16 bits for them
+_INT64_MAX = (1 << 63) - 1  # of any other number: the journal takes no larger ones
 
 
 class StageSpec(msgspec.Struct, frozen=True, array_like=True):
@@ -54,13 +56,17 @@ class JobOptions(msgspec.Struct, frozen=True, array_like=True):
     skip_bad_max: int = 0  # records that may be skipped after they failed twice (MapReduce paper, section 4.6)
     speculate: bool = True
     weight: int = 1  # of its share of the slots
-    timeout_ns: int = 0  # an attempt that has read nothing for so long is ended; 0: never
+    timeout_ns: int = 0  # an attempt that has read nothing for so long is ended, once its inputs are there; 0: never
 
 
 def check_job(stages: tuple[StageSpec, ...], options: JobOptions) -> str | None:
     """What is wrong with the specification of a job, or None."""
-    if options.weight < 1 or options.attempts_max < 1:
-        return f"weight {options.weight} and attempts_max {options.attempts_max}: both are at least 1"
+    if not (1 <= options.weight <= _INT64_MAX and 1 <= options.attempts_max <= ATTEMPTS_MAX):
+        bounds = f"both are at least 1, attempts at most {ATTEMPTS_MAX}"
+        return f"weight {options.weight} and attempts_max {options.attempts_max}: {bounds}"
+    for name in ("backoff_ns", "backoff_ns_max", "skip_bad_max", "timeout_ns"):
+        if not 0 <= (value := getattr(options, name)) <= _INT64_MAX:
+            return f"{name} is {value}: 0 to {_INT64_MAX} are possible"
     if not 1 <= len(stages) <= STAGES_MAX:
         return f"a job of {len(stages)} stages: 1 to {STAGES_MAX} are possible"
     for index, stage in enumerate(stages):
@@ -70,8 +76,12 @@ def check_job(stages: tuple[StageSpec, ...], options: JobOptions) -> str | None:
             return f"stage {index} reads {stage.reads}: name earlier stages, each once"
         if stage.hosts and len(stage.hosts) != stage.tasks:
             return f"stage {index} has {stage.tasks} tasks and hosts for {len(stage.hosts)}"
-        if not isinstance(stage.task_bytes, int) and len(stage.task_bytes) != stage.tasks:
-            return f"stage {index} has {stage.tasks} tasks and sizes for {len(stage.task_bytes)}"
+        sizes = (stage.task_bytes,) if isinstance(stage.task_bytes, int) else stage.task_bytes
+        if sizes is stage.task_bytes and len(sizes) != stage.tasks:
+            return f"stage {index} has {stage.tasks} tasks and sizes for {len(sizes)}"
+        numbers = (stage.memory_bytes, stage.cpu_milli, stage.fetch_from_percent, *sizes)
+        if min(numbers) < 0 or max(numbers) > _INT64_MAX:
+            return f"stage {index} has a number below 0 or above {_INT64_MAX}: {min(numbers)}, {max(numbers)}"
     return None
 
 

@@ -63,49 +63,61 @@ def _mark_unread(job: Job) -> None:
 
 
 def check(core: Core, stage: Stage) -> None:
-    """Opens a stage whose inputs have come, and closes one whose tasks are all committed."""
-    if stage.state == stages_of.CLOSED or stage.state == stages_of.FETCHING:
-        if stage.inputs_complete():
-            stage.state = core.stage.step(stage.state, stages_of.INPUTS_COMPLETE)
-            core.stirred = True
-        elif stage.state == stages_of.CLOSED and stage.inputs_near():
-            stage.state = core.stage.step(stage.state, stages_of.INPUTS_NEAR)
-            core.stirred = True
-    if stage.is_active and stage.is_done:
-        complete(core, stage)
+    """Opens a stage whose inputs have come, and closes one whose tasks are all committed; then those that read it."""
+    changed = [stage]  # a job may be a chain of STAGES_MAX: this does not call itself
+    for stage in changed:
+        if stage.state == stages_of.CLOSED or stage.state == stages_of.FETCHING:
+            if stage.inputs_complete():
+                stage.state = core.stage.step(stage.state, stages_of.INPUTS_COMPLETE)
+                stage.opened_ns = core.now_ns
+                core.stirred = True
+            elif stage.state == stages_of.CLOSED and stage.inputs_near():
+                stage.state = core.stage.step(stage.state, stages_of.INPUTS_NEAR)
+                core.stirred = True
+        if stage.is_active and stage.is_done:
+            changed += _close(core, stage, stages_of.ALL_COMMITTED)
 
 
 def complete(core: Core, stage: Stage, event: int = stages_of.ALL_COMMITTED) -> None:
     """All tasks of a stage are committed."""
+    for reader in _close(core, stage, event):
+        check(core, reader)
+
+
+def _close(core: Core, stage: Stage, event: int) -> list[Stage]:
+    """Completes a stage; those that read it, which are to be checked."""
     stage.state = core.stage.step(stage.state, event)
     core.completed = True
     job = stage.job
-    for reader in stage.readers:
-        check(core, reader)
     if not stage.readers:
         job.finals -= 1
         if not job.finals and job.state == jobs_of.RUNNING:
             end(core, job, jobs_of.COMPLETED, "")
+    return stage.readers
 
 
-def want(core: Core, stage: Stage) -> None:
+def reopen(core: Core, stage: Stage) -> None:
+    """A complete stage has tasks to do again, and so, perhaps, have those that it reads, and those before them."""
+    opened = [stage]
+    for stage in opened:
+        if stage.state != stages_of.COMPLETE:
+            continue  # two read it
+        event = stages_of.OUTPUT_LOST if stage.inputs_complete() else stages_of.BOTH_LOST
+        stage.state = core.stage.step(stage.state, event)
+        stage.job.finals += not stage.readers
+        for source in stage.sources:
+            _want(core, source)
+            if source.pending:
+                opened.append(source)
+
+
+def _want(core: Core, stage: Stage) -> None:
     """Has outputs made again that were lost when nobody had to read them."""
-    for task, state in enumerate(stage.tasks):
+    for task, state in enumerate(stage.tasks if stage.vanished else ()):
         if state == VANISHED:
             stage.tasks[task] = core.task.step(state, WANTED)
             stage.vanished -= 1
             core.requeue(stage, task)
-    if stage.pending and stage.state == stages_of.COMPLETE:
-        reopen(core, stage)
-
-
-def reopen(core: Core, stage: Stage) -> None:
-    """A complete stage has tasks to do again, and so, perhaps, have those that it reads."""
-    for source in stage.sources:
-        want(core, source)
-    event = stages_of.OUTPUT_LOST if stage.inputs_complete() else stages_of.BOTH_LOST
-    stage.state = core.stage.step(stage.state, event)
-    stage.job.finals += not stage.readers
 
 
 def cancel(core: Core, event: JobCancelled) -> None:

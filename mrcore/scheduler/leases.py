@@ -87,7 +87,7 @@ def renew(core: Core, event: HeartbeatReceived) -> None:
         attempt.listed_ns = now_ns
         if progress_bytes > attempt.progress_bytes:
             attempt.progress_bytes, attempt.progress_ns = progress_bytes, now_ns
-    if len(event.running) < len(attempts):
+    if any(attempt.listed_ns != now_ns for attempt in attempts.values()):  # it may list others in their place
         _drop_unlisted(core, worker)
 
 
@@ -158,6 +158,9 @@ def forgive(core: Core, late_ns: int) -> None:
         worker.expires_ns = min(worker.expires_ns + late_ns, latest_ns)
         for attempt in worker.attempts.values():
             attempt.progress_ns += late_ns
+    for job in core.jobs.values():
+        for stage in job.stages:
+            stage.opened_ns += late_ns
 
 
 def _retire(core: Core, worker: Worker) -> None:

@@ -111,8 +111,8 @@ class Ledger:
 
     Attributes:
         epoch: how many coordinators have begun.
-        jobs: by name, those that run and the last ones that ended.
-        holders: names of workers, by number.
+        jobs: by name, those that run and the last ones that ended, these in the order in which they did.
+        holders: names of workers, by number; forgotten when no job runs.
     """
 
     __slots__ = ("_appliers", "_ended", "_numbers", "epoch", "holders", "jobs")
@@ -136,6 +136,10 @@ class Ledger:
     def apply(self, record: Record) -> None:
         """Takes a record in. Records are ours: one that makes no sense is a defect, and raises."""
         self._appliers[type(record)](record)
+
+    def holder_number(self, name: str) -> int | None:
+        """The number of a worker among the holders; None if it has held nothing."""
+        return self._numbers.get(name)
 
     def _begin(self, record: EpochBegan) -> None:
         assert record.epoch > self.epoch
@@ -190,12 +194,15 @@ class Ledger:
         job.skipped += 1
 
     def _end(self, record: JobEnded) -> None:
-        job = self.jobs[record.job]
+        job = self.jobs[record.job] = self.jobs.pop(record.job)  # behind those that ended before it
         job.outcome, job.error = record.outcome, record.error
         if record.outcome == "succeeded":
             job.published = {index: job.stages[index].attempts for index in job.finals()}
         job.stages = []
         self._ended += 1
+        if self._ended == len(self.jobs):  # nobody holds an output of a job that runs
+            self.holders.clear()
+            self._numbers = {"": SHARED}
         if self._ended > ENDED_MAX:
             del self.jobs[next(name for name, known in self.jobs.items() if known.outcome)]
             self._ended -= 1
@@ -221,7 +228,7 @@ class _JobImage(msgspec.Struct, frozen=True, array_like=True):
     specs: tuple[StageSpec, ...]
     options: JobOptions
     payload: bytes
-    counters: tuple[tuple[str, int], ...]
+    counters: tuple[tuple[str, int | str], ...]  # in decimal digits where 64 bits are too few for a sum
     skipped: int
     outcome: str
     error: str
@@ -238,8 +245,9 @@ def encode_ledger(ledger: Ledger) -> bytes:
     """A snapshot: equal ledgers, equal bytes."""
     jobs = tuple(
         _JobImage(
-            job.name, job.specs, job.options, job.payload, tuple(job.counters.items()), job.skipped, job.outcome,
-            job.error, tuple(map(_stage_image, job.stages)),
+            job.name, job.specs, job.options, job.payload,
+            tuple((name, total if abs(total) < 1 << 63 else str(total)) for name, total in job.counters.items()),
+            job.skipped, job.outcome, job.error, tuple(map(_stage_image, job.stages)),
         )
         for job in ledger.jobs.values()
     )  # fmt: skip
@@ -259,7 +267,7 @@ def decode_ledger(snapshot: bytes) -> Ledger:
         ledger._number(holder)
     for one in image.jobs:
         job = ledger.jobs[one.name] = JobLedger(one.name, one.specs, one.options, one.payload)
-        job.counters.update(one.counters)
+        job.counters.update((name, int(total)) for name, total in one.counters)
         job.skipped, job.outcome, job.error = one.skipped, one.outcome, one.error
         job.stages = [_stage_of(stage) for stage in one.stages]
         ledger._ended += bool(one.outcome)

@@ -21,8 +21,6 @@ from mrcore.scheduler.task import DOUBLED, PENDING, STARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mrcore.scheduler.core import Core
     from mrcore.scheduler.job import Job
     from mrcore.scheduler.stage import Stage
@@ -36,27 +34,36 @@ def place(core: Core) -> None:
     """Fills the slots that the present event has freed, or all if it made tasks pending: one of each worker in turn."""
     workers = list(core.free.values()) if core.stirred else core.freed
     core.stirred, core.freed = False, []
-    while workers and any(stage.pending for job in core.jobs.values() for stage in job.stages):
-        workers = [worker for worker in workers if worker.state == workers_of.LIVE and _start_one(core, worker)]
+    full: set[tuple[int, int]] = set()
+    while workers and (jobs := [job for job in core.jobs.values() if _has_work(job)]):
+        workers = [
+            worker for worker in workers if worker.state == workers_of.LIVE and _start_one(core, worker, jobs, full)
+        ]
 
 
-def _start_one(core: Core, worker: Worker) -> bool:
-    """Starts a task in a worker; whether there was one and there may be another."""
-    if not worker.free_slots:  # it was freed twice
+def _has_work(job: Job) -> bool:
+    return any(stage.pending and stage.is_active for stage in job.stages)
+
+
+def _start_one(core: Core, worker: Worker, jobs: list[Job], full: set[tuple[int, int]]) -> bool:
+    """Starts a task of one of the jobs in a worker; whether there was one and there may be another.
+
+    ``full`` is memory and processors that are too little for any of their tasks: thousands of idle workers have the
+    same.
+    """
+    room = worker.free_memory_bytes, worker.free_cpu_milli
+    if not worker.free_slots or room in full:  # without a slot: it was freed twice
         return False
-    for job in _by_share(core):
+    jobs.sort(key=lambda job: (job.running / job.ledger.options.weight, job.number))
+    for job in jobs:
         if _start_of(core, job, worker):
             if worker.free_slots:
                 return True
             del core.free[worker.name]
             return False
+    if not any(stage.pending and stage.is_active and fits(stage, worker) for job in jobs for stage in job.stages):
+        full.add(room)
     return False
-
-
-def _by_share(core: Core) -> Iterable[Job]:
-    if len(core.jobs) < 2:
-        return list(core.jobs.values())
-    return sorted(core.jobs.values(), key=lambda job: (job.running / job.ledger.options.weight, job.number))
 
 
 def _start_of(core: Core, job: Job, worker: Worker) -> bool:

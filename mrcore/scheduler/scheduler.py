@@ -128,10 +128,11 @@ class Scheduler:
         """What is durable, in bytes; a scheduler that recovers from it is where this one was."""
         return encode_ledger(self.ledger)
 
-    def outputs(self, job: str, inputs: InputRange) -> list[Output]:
-        """The outputs of a range that are there now; of one that was lost and made again, the new one."""
+    def outputs(self, job: str, inputs: InputRange, holder: str | None = None) -> list[Output]:
+        """The outputs of a range that are there now, of a holder or all; of one that was made again, the new one."""
         running = self._core.jobs.get(job)
-        if running is None:
+        number = None if holder is None else self.ledger.holder_number(holder)
+        if running is None or (number is None and holder is not None):
             return []
         stage = running.stages[inputs.stage]
         ledger, holders = stage.ledger, self.ledger.holders
@@ -143,7 +144,7 @@ class Scheduler:
                 "" if ledger.holders[task] == SHARED else holders[ledger.holders[task]],
             )
             for task in stage.log[inputs.start : inputs.stop]
-            if ledger.attempts[task] != NO_ATTEMPT
+            if ledger.attempts[task] != NO_ATTEMPT and (number is None or ledger.holders[task] == number)
         ]
 
     def _answer(self) -> list[Action]:

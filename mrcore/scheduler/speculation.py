@@ -40,7 +40,8 @@ def speculate(core: Core) -> None:
 def _double_slow(core: Core, stage: Stage) -> None:
     config, job = core.config, stage.job
     least = max(config.speculation_done_min, stage.spec.tasks * config.speculation_done_percent // 100)
-    if stage.committed < least or len(stage.durations) < min(least, stages_of.DURATIONS_MAX):
+    known = min(max(1, config.speculation_done_min), stages_of.DURATIONS_MAX)  # after a recovery, of those since then
+    if stage.committed < least or len(stage.durations) < known:
         return
     usual_ns = sorted(stage.durations)[len(stage.durations) // 2]
     slow = [
@@ -50,13 +51,16 @@ def _double_slow(core: Core, stage: Stage) -> None:
         and stage.numbers[attempts[0].id.task] < ATTEMPTS_PER_EPOCH
         and (left_ns := _left_if_slow(core, stage, attempts[0], usual_ns))
     ]
+    free = [worker for worker in core.free.values() if fits(stage, worker)] if slow else []
     slow.sort(key=lambda entry: (-entry[0], entry[1].id))
     for _, attempt in slow:
-        if job.speculative >= max(1, job.running * config.speculation_percent // 100):
+        if not free or job.speculative >= max(1, job.running * config.speculation_percent // 100):
             return
-        worker = _other_worker(core, attempt)
+        worker = _other_worker(core, attempt, free)
         if worker is not None:
             start(core, stage, attempt.id.task, worker, True)
+            if not fits(stage, worker):
+                free.remove(worker)
             if not worker.free_slots:
                 core.free.pop(worker.name)
 
@@ -78,9 +82,8 @@ def _left_if_slow(core: Core, stage: Stage, attempt: Attempt, usual_ns: int) -> 
     return left_ns if total_ns >= limit_ns and left_ns >= usual_ns else 0
 
 
-def _other_worker(core: Core, attempt: Attempt) -> Worker | None:
-    stage, task = attempt.stage, attempt.id.task
-    for worker in core.free.values():
-        if worker is not attempt.worker and fits(stage, worker) and not is_barred(core, stage, task, worker):
+def _other_worker(core: Core, attempt: Attempt, free: list[Worker]) -> Worker | None:
+    for worker in free:
+        if worker is not attempt.worker and not is_barred(core, attempt.stage, attempt.id.task, worker):
             return worker
     return None

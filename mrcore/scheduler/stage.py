@@ -63,6 +63,7 @@ class Stage:
         local: by host, tasks whose input it has; some entries are stale.
         cursor: tasks before it have been started, or are in ``requeued``.
         log: committed tasks in the order in which they were; one whose output was lost comes again.
+        opened_ns: when the last of its inputs was committed.
         told: length of the sources' logs when attempts were last told of inputs.
         durations: of finished attempts, the last ones, in ns.
         failed_on: by task, workers that it should not run on, with the time until.
@@ -72,8 +73,8 @@ class Stage:
 
     __slots__ = (
         "committed", "cursor", "durations", "failed_on", "index", "job", "ledger", "local", "log", "numbers",
-        "pending", "readers", "reports", "requeued", "running", "sources", "spec", "starved_ns", "state", "tasks",
-        "told", "vanished",
+        "opened_ns", "pending", "readers", "reports", "requeued", "running", "sources", "spec", "starved_ns", "state",
+        "tasks", "told", "vanished",
     )  # fmt: skip
 
     def __init__(self, job: Job, index: int, spec: StageSpec, ledger: StageLedger) -> None:
@@ -98,7 +99,7 @@ class Stage:
         for task, hosts in enumerate(spec.hosts):
             for host in hosts:
                 self.local.setdefault(host, deque()).append(task)
-        self.cursor = self.told = self.starved_ns = self.vanished = 0
+        self.cursor = self.opened_ns = self.told = self.starved_ns = self.vanished = 0
         self.durations: deque[int] = deque(maxlen=DURATIONS_MAX)
         self.failed_on: dict[int, dict[str, int]] = {}
         self.reports: dict[int, list[str]] = {}

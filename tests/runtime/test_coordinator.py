@@ -241,6 +241,23 @@ def test_a_reader_is_told_of_a_holder_that_comes_back_or_moves(room):
     assert bob.hear() == [], "that is known"
 
 
+def test_a_worker_that_comes_costs_nothing_for_each_reader_and_input_that_it_has_no_part_in(room, monkeypatch):
+    room.submit(stages=(StageSpec(9), StageSpec(4, (0,), fetch_from_percent=0)))
+    ann = room.peer("ann")
+    first = ann.register(slots=13, addresses=("ann:7",))
+    for start in first[:8]:
+        ann.finish(start)
+        room.pass_time(1)
+        ann.say(wire.Heartbeat(ann.generation, 1, (), 0))
+    asked = []
+    real = type(room.coordinator.scheduler).outputs
+    monkeypatch.setattr(
+        type(room.coordinator.scheduler), "outputs", lambda *given: asked.append(len(made := real(*given))) or made
+    )
+    room.peer("bob").register(addresses=("bob:7",))
+    assert asked == [0], "four readers that were told of the same, of which bob holds nothing"
+
+
 def test_inputs_on_the_disk_that_all_share_have_no_address(room):
     room.submit(stages=TWO)
     ann = room.peer("ann")

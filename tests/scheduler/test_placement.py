@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from mrcore.scheduler import placement
 from mrcore.scheduler.job import StageSpec
 
 
@@ -71,3 +72,17 @@ def test_a_task_that_failed_on_the_only_worker_runs_there_again(told):
     told.fail(next(iter(told.running)))
     told.wait(1)
     assert told.placed() == [("only", 0, 0)]
+
+
+def test_a_thousand_idle_workers_are_not_asked_one_by_one_for_what_fits_none(told, monkeypatch):
+    for number in range(1000):
+        told.worker(f"w{number}", memory_bytes=10)
+    for number in range(20):
+        told.submit(StageSpec(1, memory_bytes=11), StageSpec(1, (0,)), job=f"large{number}")
+        told.submit(StageSpec(1), StageSpec(1, (0,)), job=f"running{number}")
+    asked = Counter()
+    for name in ("_start_of", "fits"):
+        real = getattr(placement, name)
+        monkeypatch.setattr(placement, name, lambda *given, name=name, real=real: asked.update([name]) or real(*given))
+    told.wait(1)
+    assert asked["_start_of"] == 20 and asked["fits"] == 40, "one worker, for all alike, and only for open stages"

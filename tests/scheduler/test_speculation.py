@@ -104,6 +104,29 @@ def test_a_job_may_go_without(told):
     assert len(told.running) == 1
 
 
+def test_after_a_crash_those_that_finished_since_then_are_compared_with(told):
+    for name in "abcd":
+        told.worker(name)
+    told.submit(StageSpec(100))
+    for _ in range(90):
+        told.now_ns += S
+        told.finish(next(iter(told.running)))
+    told.recover()
+    for name in "abcd":
+        told.worker(name)
+    slow = next(iter(told.running))
+    doubled = run(told, lambda start: 60 if start.attempt == slow else 2, reports=False)
+    assert [attempt[:3] for attempt in doubled] == [slow[:3]]
+
+
+def test_with_nothing_to_compare_with_nothing_is_slow(told_with):
+    told = told_with(speculation_done_min=0, speculation_done_percent=0, tick_ns=S)
+    told.worker("w", slots=2)
+    told.submit(StageSpec(1))
+    told.wait(60)
+    assert len(told.running) == 1
+
+
 def test_no_second_attempt_takes_a_slot_from_a_pending_task(told):
     slow_task_and_free_worker(told)
     told.submit(StageSpec(1000), job="other")
