@@ -241,6 +241,21 @@ def test_a_reader_is_told_of_a_holder_that_comes_back_or_moves(room):
     assert bob.hear() == [], "that is known"
 
 
+def test_a_reader_is_told_of_all_that_a_holder_that_moves_has_however_it_heard_of_it(room):
+    room.submit(stages=(StageSpec(3), StageSpec(1, (0,), fetch_from_percent=0)))
+    bob = room.peer("bob")
+    ann = room.peer("ann")
+    maps = ann.register(slots=3, addresses=("ann:7",))
+    bob.register(addresses=("bob:7",))
+    for start in maps[:2]:
+        ann.finish(start)
+        room.pass_time(1)
+    bob.hear()
+    room.peer("ann").register(addresses=("ann:8",))
+    (told,) = [message for message in bob.hear() if isinstance(message, wire.AddInputs)]
+    assert {file.name for file in told.inputs} == {f"j.0.{start.attempt.task}.0" for start in maps[:2]}
+
+
 def test_a_worker_that_comes_costs_nothing_for_each_reader_and_input_that_it_has_no_part_in(room, monkeypatch):
     room.submit(stages=(StageSpec(9), StageSpec(4, (0,), fetch_from_percent=0)))
     ann = room.peer("ann")

@@ -127,6 +127,30 @@ def test_with_nothing_to_compare_with_nothing_is_slow(told_with):
     assert len(told.running) == 1
 
 
+def test_second_attempts_are_few_and_never_beside_the_first(told):
+    for number in range(40):
+        told.worker(f"w{number}", slots=2)
+    told.submit(StageSpec(80))
+    told.now_ns = 2 * S
+    for attempt in list(told.running)[:20] + list(told.running)[40:60]:
+        told.finish(attempt)
+    assert {start.worker for start in told.running.values()} == {f"w{number}" for number in range(20, 40)}
+    told.wait(60)
+    second = [start for start in told.running.values() if start.is_speculative]
+    assert len(second) == 40 * 10 // 100
+    assert {start.worker for start in second} <= {f"w{number}" for number in range(20)}
+
+
+def test_a_slow_attempt_gets_no_second_one_on_its_own_worker(told):
+    told.worker("alone", slots=2)
+    told.submit(StageSpec(9))
+    while len(told.running) > 1:
+        told.now_ns += S
+        told.finish(max(told.running))
+    told.wait(60)
+    assert len(told.running) == 1
+
+
 def test_no_second_attempt_takes_a_slot_from_a_pending_task(told):
     slow_task_and_free_worker(told)
     told.submit(StageSpec(1000), job="other")
