@@ -21,6 +21,18 @@ def test_the_longest_chain_of_stages_without_tasks_is_done_at_once(told):
     assert [end.outcome for end in told.said(do.EndJob)] == ["succeeded"]
 
 
+def test_a_stage_without_tasks_is_done_when_what_it_reads_is(told):
+    told.worker("w", slots=2)
+    told.submit(StageSpec(2), StageSpec(0, (0,), fetch_from_percent=0))
+    finish_one(told)
+    assert told.said(do.EndJob) == []
+    told.recover()
+    assert told.said(do.EndJob) == []
+    told.worker("w")
+    finish_one(told)
+    assert [end.outcome for end in told.said(do.EndJob)] == ["succeeded"]
+
+
 def test_the_longest_chain_goes_on_after_a_crash(told):
     told.submit(*chain(1))
     told.worker("w")

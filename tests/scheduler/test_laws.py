@@ -27,6 +27,20 @@ SHAPES = [
 ]
 
 
+def draw_stages(rng):
+    """Any graph of stages, of which some have no tasks."""
+    return tuple(
+        StageSpec(
+            rng.choice((0, 1, 1, 2, 5)),
+            tuple(sorted(rng.sample(range(index), rng.randrange(index + 1)))),
+            memory_bytes=rng.choice((0, 3, 6)),
+            cpu_milli=rng.choice((0, 1000)),
+            fetch_from_percent=rng.choice((0, 1, 50, 100, 1000)),
+        )
+        for index in range(rng.randrange(1, 7))
+    )
+
+
 class Chaos:
     """Draws events, half of them sensible, and keeps what a journal would hold."""
 
@@ -92,9 +106,10 @@ class Chaos:
             return of.WorkerDrained(*self.speaker())
         if draw < 0.82:
             options = JobOptions(rng.randrange(1, 8), skip_bad_max=rng.randrange(3), weight=2, timeout_ns=3 * S)
-            return of.JobSubmitted(f"j{rng.randrange(9)}", rng.choice(SHAPES), options)
+            stages = rng.choice(SHAPES) if rng.random() < 0.5 else draw_stages(rng)
+            return of.JobSubmitted(f"j{rng.randrange(19)}", stages, options)
         if draw < 0.825:
-            return of.JobCancelled(f"j{rng.randrange(9)}")
+            return of.JobCancelled(f"j{rng.randrange(19)}")
         return of.TimePassed()
 
     def step(self):
