@@ -42,7 +42,10 @@ def place(core: Core) -> None:
 
 
 def _has_work(job: Job) -> bool:
-    return any(stage.pending and stage.is_active for stage in job.stages)
+    for stage in job.stages:  # noqa: SIM110 - a generator is slow, and this is asked after each event
+        if stage.pending and stage.is_active:
+            return True
+    return False
 
 
 def _start_one(core: Core, worker: Worker, jobs: list[Job], full: set[tuple[int, int]]) -> bool:
@@ -54,7 +57,8 @@ def _start_one(core: Core, worker: Worker, jobs: list[Job], full: set[tuple[int,
     room = worker.free_memory_bytes, worker.free_cpu_milli
     if not worker.free_slots or room in full:  # without a slot: it was freed twice
         return False
-    jobs.sort(key=lambda job: (job.running / job.ledger.options.weight, job.number))
+    if len(jobs) > 1:
+        jobs.sort(key=lambda job: (job.running / job.ledger.options.weight, job.number))
     for job in jobs:
         if _start_of(core, job, worker):
             if worker.free_slots:

@@ -120,8 +120,10 @@ class Stage:
 
     def inputs_near(self) -> bool:
         """Whether enough of what it reads is committed for its tasks, if it has any, to begin to fetch."""
-        percent = self.spec.fetch_from_percent
-        return self.spec.tasks > 0 and all(source.committed * 100 >= percent * source.spec.tasks for source in self.sources)
+        spec = self.spec
+        return spec.tasks > 0 and all(
+            source.committed * 100 >= spec.fetch_from_percent * source.spec.tasks for source in self.sources
+        )
 
     def is_needed(self) -> bool:
         """Whether somebody still has to read its outputs: a later stage, or who submitted the job."""
