@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from mrcore.scheduler.states import Machine
 
 
+COUNTERS_MAX = 10_000
+"""Names of counters of a stage: each is a column over all tasks."""
+
+
 class Output(NamedTuple):
     """An output that is there."""
 
@@ -186,7 +190,10 @@ def _commit(core: Core, attempt: Attempt, event: of.AttemptFinished) -> None:
     stage.failed_on.pop(task, None)
     stage.committed += 1
     stage.log.append(task)
-    stage.durations.append(core.now_ns - attempt.started_ns)
+    stage.durations.append(core.now_ns - speculation.begun(attempt))
+    if len(stage.ledger.counters) > COUNTERS_MAX:
+        jobs.doom(core, stage.job, f"{attempt.id}: more than {COUNTERS_MAX} names of counters: use fewer")
+        return
     if not stage.readers:
         core.actions.append(PublishOutput(attempt.id))
     elif not stage.pending:

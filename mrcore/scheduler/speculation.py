@@ -65,10 +65,16 @@ def _double_slow(core: Core, stage: Stage) -> None:
                 core.free.pop(worker.name)
 
 
+def begun(attempt: Attempt) -> int:
+    """When an attempt could begin to work: not before the last of its inputs was there."""
+    return max(attempt.started_ns, attempt.stage.opened_ns)
+
+
 def _left_if_slow(core: Core, stage: Stage, attempt: Attempt, usual_ns: int) -> int:
     """How long an attempt that is slow will go on, in ns; 0 if it is not slow."""
     config = core.config
-    run_ns = core.now_ns - attempt.started_ns
+    begun_ns = begun(attempt)
+    run_ns = core.now_ns - begun_ns
     limit_ns = int(usual_ns * config.speculation_slowness)
     if run_ns < max(config.speculation_started_ns, usual_ns):
         return 0
@@ -77,7 +83,7 @@ def _left_if_slow(core: Core, stage: Stage, attempt: Attempt, usual_ns: int) -> 
     size, done = stage.task_bytes(attempt.id.task), attempt.progress_bytes
     if not (size and done):
         return run_ns if run_ns >= limit_ns else 0
-    total_ns = (attempt.progress_ns - attempt.started_ns) * size // done
+    total_ns = (attempt.progress_ns - begun_ns) * size // done
     left_ns = total_ns - run_ns
     return left_ns if total_ns >= limit_ns and left_ns >= usual_ns else 0
 

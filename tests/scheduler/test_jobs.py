@@ -117,3 +117,12 @@ def test_workers_that_held_outputs_are_forgotten_when_no_job_runs(told):
         finish_one(told)
         told.tell(of.WorkerDrained(f"w{number}", told.workers[f"w{number}"]))
     assert decode_ledger(told.scheduler.snapshot()).holders == told.scheduler.ledger.holders == []
+
+
+def test_counters_of_ever_new_names_end_the_job_before_they_fill_the_memory(told):
+    told.worker("w")
+    told.submit(StageSpec(100))
+    for number in range(11):
+        told.finish(next(iter(told.running)), counters={f"{number}-{name}": 1 for name in range(1000)})
+    (ended,) = told.said(do.EndJob)
+    assert ended.outcome == "failed" and "more than 10000 names of counters" in ended.error

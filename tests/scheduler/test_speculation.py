@@ -156,3 +156,22 @@ def test_no_second_attempt_takes_a_slot_from_a_pending_task(told):
     told.submit(StageSpec(1000), job="other")
     told.wait(9)
     assert {start.is_speculative for start in told.running.values()} == {False}
+
+
+def test_who_waited_for_inputs_is_not_slow_for_that(told):
+    """Three readers have waited for a map task for a minute; they are compared by what they did since."""
+    for number in range(6):
+        told.worker(f"w{number}")
+    told.submit(StageSpec(2), StageSpec(4, (0,), fetch_from_percent=50), speculate=True)
+    first, last = (attempt for attempt in told.running if attempt.stage == 0)
+    told.finish(first)
+    told.wait(60)
+    told.finish(last)
+    readers = [attempt for attempt in told.running if attempt.stage == 1]
+    told.wait(1)
+    for attempt in readers[:3]:
+        told.finish(attempt)
+    told.wait(1)
+    assert not told.said(do.StartAttempt)
+    told.wait(2)
+    assert [attempt for attempt, start in told.running.items() if start.is_speculative], "now it is"
