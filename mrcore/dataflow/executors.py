@@ -76,6 +76,6 @@ def parse_split(split: int | str | None) -> int | None:
     if split is None or split == "file":
         return None if split is None else 0
     size = config.parse_size(split) if isinstance(split, str) else split
-    if size < 1:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise UsageError(f"split size out of range: {split}: write a size from 1 byte, or 'file'")
     return size

@@ -123,8 +123,8 @@ class PythonDataset(NamedTuple):
 
     def take(self, count: int, executor: Executor | None = None) -> list[Any]:
         """The first elements of :meth:`collect`; without a shuffle no more is run than they need, about."""
-        if count < 0:
-            raise UsageError(f"take of {count} elements: write 0 or more")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise UsageError(f"take of {count!r} elements: write a number, 0 or more")
         return run_pipeline(self.pipeline(), options_of(executor), None, limit=count).elements
 
     def write_text(

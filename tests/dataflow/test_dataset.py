@@ -125,7 +125,7 @@ def test_a_split_is_a_size_or_a_file(split, size):
     assert parse_split(split) == size
 
 
-@pytest.mark.parametrize("split", [0, -1, "0", "files", ""])
+@pytest.mark.parametrize("split", [0, -1, "0", "files", "", 1.5, True])
 def test_other_splits_are_refused(split):
     with pytest.raises(mr.UsageError, match="size"):
         parse_split(split)

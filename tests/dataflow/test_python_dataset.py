@@ -68,9 +68,10 @@ def test_take_gives_the_first(pairs, count):
     assert pairs.group_by_key().take(count, mr.Inline()) == [("a", [2]), ("b", [1, 3])][:count]
 
 
-def test_take_of_less_than_nothing_is_refused(pairs):
-    with pytest.raises(mr.UsageError):
-        pairs.take(-1, mr.Inline())
+@pytest.mark.parametrize("count", [-1, "3", 1.0, None, True])
+def test_take_of_what_is_no_number_is_refused(pairs, count):
+    with pytest.raises(mr.UsageError, match="0 or more"):
+        pairs.take(count, mr.Inline())
 
 
 @pytest.mark.parametrize("made", [mr.Sum, mr.Aggregate, 5, "sum"])
