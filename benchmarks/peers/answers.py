@@ -48,7 +48,10 @@ def read_index(sum_lines: Path, output: Path, source: Path) -> Answer:
 
 
 def read_index_of_lists(sum_lines: Path, output: Path, source: Path) -> Answer:
-    """``word TAB ['path', 'path', ...]``, compared as ``word TAB path,path,...``."""
+    """``word TAB ['path', 'path', ...]``, compared as ``word TAB path,path,...``, which an output may have as well."""
+    with parts(output)[0].open("rb") as first:
+        if b"\t['" not in first.readline():
+            return read_index(sum_lines, output, source)
     made = sum_lines.with_name("joined")
     with made.open("wb") as joined:
         for part in parts(output):
