@@ -130,14 +130,19 @@ def _feed_copies(feed: KeyFeed, span: Span, at: int, stop: int, progress: Callab
         return os.preadv(fd, [view[: stop - at - total]], at + total) if total < stop - at else 0
 
     with open_input(span.path) as fd:
-        if _feed_stream(feed, span.path, read, progress, at) < stop - at:
+        if _feed_stream(feed, span.path, read, progress, at, stop - at) < stop - at:
             raise changed(span.path)
 
 
 def _feed_stream(
-    feed: KeyFeed, path: bytes, read: Callable[[memoryview, int], int], progress: Callable[[int], None], base: int = 0
+    feed: KeyFeed,
+    path: bytes,
+    read: Callable[[memoryview, int], int],
+    progress: Callable[[int], None],
+    base: int = 0,
+    size: int | None = None,
 ) -> int:
-    """Feeds what ``read(view, bytes read before)`` brings until it brings nothing; bytes read."""
+    """Feeds what ``read(view, bytes read before)`` brings until it is all, or nothing more comes; bytes read."""
     buffer = bytearray(STREAM_BUFFER)
     held = seen = total = 0  # bytes at the buffer's start: of an unfinished token, fed in vain; bytes read
     while True:
@@ -148,16 +153,17 @@ def _feed_stream(
         with reading(path), memoryview(buffer) as view:
             count = read(view[held:], total)
         total += count
+        last = not count or total == size
         progress(count)
         held += count
         feed.locate(base + total - held)
-        if count and held < 2 * seen:
+        if not last and held < 2 * seen:
             continue  # a long token: fed again when twice as long, so that all feeding is linear
         try:
-            fed = feed.feed(buffer, 0, held, count == 0)
+            fed = feed.feed(buffer, 0, held, last)
         except TokenTooLong as error:
             raise _too_long(path, TokenTooLong(base + total - held + error.at, error.size), feed) from error
-        if not count:
+        if last:
             return total
         held = seen = held - fed
         buffer[:held] = buffer[fed : fed + held]

@@ -232,3 +232,15 @@ def test_text_that_is_not_what_its_encoding_says(shell, executor):
 def test_an_encoding_that_there_is_not(executor):
     with pytest.raises(mr.UsageError, match="unknown encoding: klingon"):
         mr.read_text(os.devnull, encoding="klingon").map(len).collect(executor)
+
+
+def test_a_small_file_is_one_batch_whether_or_not_it_ends_in_a_newline(shell):
+    (shell.folder / "in").mkdir()
+    for number, text in enumerate([b"a b\nb c\n", b"a b\nb c", b"a", b"\n", b""]):
+        shell.write(f"in/{number}", text)
+
+    def batches(data, offsets):
+        yield bytes(data[offsets[0, 0] : offsets[-1, 1]]), len(offsets)
+
+    found = mr.read_text(str(shell.folder / "in")).map_batches(batches).collect(mr.Inline())
+    assert found == [(b"a b\nb c", 2), (b"a b\nb c", 2), (b"a", 1), (b"", 1)]
