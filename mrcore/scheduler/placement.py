@@ -73,14 +73,15 @@ def _start_one(core: Core, worker: Worker, jobs: list[Job], full: set[tuple[int,
 def _start_of(core: Core, job: Job, worker: Worker) -> bool:
     """Starts a task of a job in a worker; whether there was one for it.
 
-    Tasks that wait for inputs do not take the room that tasks before them are too large for as yet.
+    Tasks that wait for inputs do not take the room that tasks before them need.
     """
-    is_awaited = False
+    awaited: list[Stage] = []
     for stage in job.stages:
-        if not (stage.pending and stage.is_active) or (is_awaited and stage.state == stages_of.FETCHING):
+        if not (stage.pending and stage.is_active):
             continue
-        is_awaited = True
-        if fits(stage, worker):
+        may_wait = stage.state != stages_of.FETCHING or all(_leaves_room(worker, stage, other) for other in awaited)
+        awaited.append(stage)
+        if may_wait and fits(stage, worker):
             task = _pick(core, stage, worker)
             if task >= 0 and stage.numbers[task] >= ATTEMPTS_PER_EPOCH:
                 doom(core, job, f"task {stage.index}/{task}: {ATTEMPTS_PER_EPOCH} attempts, and none came to an end")
@@ -90,6 +91,17 @@ def _start_of(core: Core, job: Job, worker: Worker) -> bool:
                 start(core, stage, task, worker, False)
                 return True
     return False
+
+
+def _leaves_room(worker: Worker, stage: Stage, awaited: Stage) -> bool:
+    """Whether a task of another stage will have room beside this one's, once all that does not wait has ended."""
+    waiting = [stage, *(attempt.stage for attempt in worker.attempts.values())]
+    waiting = [one for one in waiting if one.state == stages_of.FETCHING]
+    return (
+        worker.slots > len(waiting)
+        and worker.memory_bytes - sum(one.spec.memory_bytes for one in waiting) >= awaited.spec.memory_bytes
+        and worker.cpu_milli - sum(one.spec.cpu_milli for one in waiting) >= awaited.spec.cpu_milli
+    )
 
 
 def fits(stage: Stage, worker: Worker) -> bool:

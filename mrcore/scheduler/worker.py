@@ -54,7 +54,7 @@ class Worker:
         generation: rises with each registration of any worker; 0 where a journal names one that was not seen yet.
         host: for locality.
         keeps_outputs: what it writes for later stages is on its own disk, and gone with it.
-        memory_bytes: that its attempts may have together.
+        slots, memory_bytes, cpu_milli: that its attempts may have together.
         free_slots, free_memory_bytes, free_cpu_milli: what new attempts may have.
         attempts: that hold a slot.
         expires_ns: when its lease is over.
@@ -65,8 +65,9 @@ class Worker:
     """
 
     __slots__ = (
-        "attempts", "avoidances", "avoided_until_ns", "expires_ns", "failures", "free_cpu_milli", "free_memory_bytes",
-        "free_slots", "generation", "host", "keeps_outputs", "memory_bytes", "name", "state",
+        "attempts", "avoidances", "avoided_until_ns", "cpu_milli", "expires_ns", "failures", "free_cpu_milli",
+        "free_memory_bytes", "free_slots", "generation", "host", "keeps_outputs", "memory_bytes", "name", "slots",
+        "state",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +82,7 @@ class Worker:
     ) -> None:
         self.name, self.generation, self.host, self.keeps_outputs = name, generation, host, keeps_outputs
         self.free_slots, self.free_memory_bytes, self.free_cpu_milli = slots, memory_bytes, cpu_milli
-        self.memory_bytes = memory_bytes
+        self.slots, self.memory_bytes, self.cpu_milli = slots, memory_bytes, cpu_milli
         self.attempts: dict[AttemptId, Attempt] = {}
         self.expires_ns = 0
         self.state = LIVE

@@ -86,3 +86,20 @@ def test_a_thousand_idle_workers_are_not_asked_one_by_one_for_what_fits_none(tol
         monkeypatch.setattr(placement, name, lambda *given, name=name, real=real: asked.update([name]) or real(*given))
     told.wait(1)
     assert asked["_start_of"] == 20 and asked["fits"] == 40, "one worker, for all alike, and only for open stages"
+
+
+def test_who_waits_for_inputs_takes_room_that_nobody_before_it_can_use(told):
+    """A map task runs and another one is too large beside it: two readers are small enough to fetch meanwhile."""
+    told.worker("w", slots=3, memory_bytes=10)
+    told.submit(StageSpec(3, memory_bytes=6), StageSpec(9, (0,), memory_bytes=2, fetch_from_percent=0))
+    assert told.placed() == [("w", 0, 0), ("w", 1, 0), ("w", 1, 1)]
+
+
+def test_who_waits_for_inputs_leaves_the_room_of_those_before_it(told):
+    """Two readers would leave 5 bytes and no slot, of which the next map task needs 6 and one."""
+    told.worker("w", slots=2, memory_bytes=10)
+    told.submit(StageSpec(3, memory_bytes=6), StageSpec(9, (0,), memory_bytes=5, fetch_from_percent=0))
+    assert told.placed() == [("w", 0, 0)]
+    first = next(iter(told.running))
+    told.finish(first)
+    assert told.placed() == [("w", 0, 1)]
