@@ -10,7 +10,7 @@ new names for that. Another run lets them come back under their own names, with 
 Each worker has a map slot and a reduce slot, as the paper's machines: two slots, and processors and memory such that
 two tasks of one kind do not fit. Reduce tasks fetch from the first committed map task on.
 
-Run: benchmarks/scheduler/bench_paper.py [--seeds 1] [--only normal|alone|killed|returned]
+Run: benchmarks/scheduler/bench_paper.py [--seeds 1] [--only normal|alone|killed|returned] [--set piece_s=0.010 ...]
 """
 
 from __future__ import annotations
@@ -93,11 +93,15 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1, help="so many runs of each, of seeds 1, 2, ...")
     parser.add_argument("--only", choices=RUNS)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a field of Sizes")
     given = parser.parse_args(arguments)
+    sizes = Sizes()
+    for name, number in (each.split("=") for each in given.set):
+        sizes = sizes._replace(**{name: type(getattr(sizes, name))(number)})
     print(f"{'run':24}{'paper':>7}{'ours':>7}{'maps':>7}{'fetched':>9}{'attempts':>16}{'second':>12}{'processor':>11}")
     for run in [given.only] if given.only else RUNS:
         for seed in range(1, given.seeds + 1):
-            result = sort(run, Sizes(), seed)
+            result = sort(run, sizes, seed)
             attempts, second = (f"{maps:,} + {reduces:,}" for maps, reduces in (result.started, result.second))
             print(
                 f"{RUNS[run]:24}{PAPER_S[run]:>7}{result.total_s:7.0f}{result.maps_s:7.0f}{result.fetched_s:9.0f}"

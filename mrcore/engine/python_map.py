@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mrcore.kernels.chain import Taker
 
 RECORD_SHARE = 4  # a record of text may be a quarter of the memory
-ELEMENTS_A_CALL = 1000
 
 
 class _Sink:

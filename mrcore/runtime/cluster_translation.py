@@ -45,8 +45,6 @@ def check_submission(job: str, stages: tuple[StageSpec, ...], options: JobOption
     if wrong is not None:
         raise UsageError(wrong)
     for index, stage in enumerate(stages):
-        if not 0 <= stage.memory_bytes <= fields.INT64_MAX:
-            raise UsageError(f"tasks of stage {index} take {stage.memory_bytes} bytes of memory")
         if sum(stages[read].tasks for read in stage.reads) > fields.INPUTS_TOTAL_MAX:
             raise UsageError(f"tasks of stage {index} read more than {fields.INPUTS_TOTAL_MAX} outputs")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from mrcore.scheduler import stage as stages_of
 from mrcore.scheduler.actions import DiscardOutput
-from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.events import LossReason
 from mrcore.scheduler.jobs import reopen
 from mrcore.scheduler.ledger import NO_ATTEMPT, SHARED
@@ -78,13 +77,7 @@ def lose(core: Core, stage: Stage, task: int) -> None:
             reader.state = core.stage.step(reader.state, stages_of.INPUT_LOST)
 
 
-def held_by(core: Core) -> dict[str, list[AttemptId]]:
-    """Of each worker, outputs of running jobs that it alone holds."""
-    found: dict[str, list[AttemptId]] = {}
-    for job in core.jobs.values():
-        for stage in job.stages:
-            for task, holder in enumerate(stage.ledger.holders):
-                if holder != SHARED:
-                    name = AttemptId(job.ledger.name, stage.index, task, stage.ledger.attempts[task])
-                    found.setdefault(core.ledger.holders[holder], []).append(name)
-    return found
+def holders(core: Core) -> list[str]:
+    """The workers who alone hold outputs of running jobs."""
+    numbers = {number for job in core.jobs.values() for stage in job.stages for number in stage.ledger.holders}
+    return [name for number, name in enumerate(core.ledger.holders) if number in numbers]

@@ -55,7 +55,7 @@ class Output(NamedTuple):
 class Scheduler:
     """The scheduler of one cluster; made by :meth:`recover`.
 
-    Cost: some 15 us an event, whatever the number of tasks; ``docs/benchmarks.md`` has the figures.
+    Cost: some 10 us an event, whatever the number of tasks; ``docs/benchmarks.md`` has the figures.
 
     Attributes:
         config: as given.
@@ -111,7 +111,7 @@ class Scheduler:
             jobs.publish_again(core, job)
             if not job.outcome:
                 jobs.begin(core, job)
-        for holder in losses.held_by(core):
+        for holder in losses.holders(core):
             leases.await_holder(core, holder)
         return scheduler, scheduler._answer()
 

@@ -32,7 +32,7 @@ def test_several_seeds_and_what_happened_in_them(shell):
     assert head.split() == ["count", "seeds", "name"]
     counts = {name: int(count.replace(",", "")) for count, _, name in (row.split(None, 2) for row in rows)}
     assert counts["row.task.pending.started"] > 0
-    assert counts["row.task.running.doubled"] >= 0
+    assert {"row.stage.closed.restored", "worker.slander", "disk.torn_write"} <= counts.keys(), "also what is at zero"
     assert re.fullmatch(r"6 stories of [\d.]+ hours in [\d.]+ s: no law was broken", last)
 
 

@@ -11,6 +11,8 @@ from mrcore.scheduler.actions import (
     PublishOutput,
     StartAttempt,
 )
+from mrcore.scheduler.attempt import ATTEMPTS_PER_EPOCH
+from mrcore.scheduler.leases import EPOCH_SHIFT
 from mrcore.scheduler.records import AttemptCommitted, EpochBegan, JobAdmitted, JobEnded, RecordSkipped
 from mrcore.testing.simulation.checkers.law import Law
 
@@ -56,7 +58,7 @@ class JournaledFirst(Law):
         elif isinstance(action, EndJob):
             self._check(self._ended.get(action.job) == action.outcome, action)
         elif isinstance(action, GrantLease):
-            self._check(action.generation >> 32 == self._epoch, action)
+            self._check(action.generation >> EPOCH_SHIFT == self._epoch, action)
         elif isinstance(action, CancelAttempt):
             job, stage, task, _ = action.attempt
             if action.reason is CancelReason.TWIN_COMMITTED:
@@ -67,7 +69,7 @@ class JournaledFirst(Law):
             self._check_start(action, action.attempt)
 
     def _check_start(self, action: StartAttempt | AddInputs, attempt: AttemptId) -> None:
-        self._check(attempt.job in self._jobs and attempt.attempt // 1000 == self._epoch - 1, action)
+        self._check(attempt.job in self._jobs and attempt.attempt // ATTEMPTS_PER_EPOCH == self._epoch - 1, action)
         for inputs in action.inputs:
             self._check(inputs.stop - inputs.start <= self._outputs.get((attempt.job, inputs.stage), 0), action)
         if isinstance(action, StartAttempt):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mrcore.testing.simulation.trace import Trace
 
 LAWS: tuple[type[Law], ...] = (
-    Bookkeeping, ChargedRightly, CommittedOnce, EndsInTime, ExactCounters, Fenced, JournaledFirst, LostForAReason,
-    NothingLost, Replay, Room, SameOutput,
+    Bookkeeping, ChargedRightly, CommittedOnce, EndsInTime, Fenced, JournaledFirst, LostForAReason, NothingLost, Replay,
+    Room, SameOutput, ExactCounters,
 )  # fmt: skip
 
 

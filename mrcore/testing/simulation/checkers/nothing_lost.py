@@ -6,7 +6,6 @@ Outputs of jobs that succeeded have their final names, each as it was committed.
 from __future__ import annotations
 
 from mrcore.scheduler.actions import AppendJournal, StartAttempt
-from mrcore.scheduler.ledger import NO_ATTEMPT
 from mrcore.scheduler.records import AttemptCommitted, JobAdmitted, JobEnded, OutputLost
 from mrcore.testing.simulation.checkers.law import Law
 
@@ -54,7 +53,7 @@ class NothingLost(Law):
         for (job, stage, task), attempt in self._committed.items():
             if job in self._running and jobs[job].stages[stage].attempts[task] != attempt:
                 found = jobs[job].stages[stage].attempts[task]
-                self.broken(f"{job}/{stage}/{task}/{attempt} is committed; a new coordinator has {found or NO_ATTEMPT}")
+                self.broken(f"{job}/{stage}/{task}/{attempt} is committed; a new coordinator has {found}")
 
         self._decided = set(self._committed)
 
