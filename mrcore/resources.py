@@ -63,6 +63,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
+def process_state(pid: int) -> str:
+    """The letter that the system has for what a process is at, such as R, S, T or Z; empty if there is none."""
+    _, _, rest = _read(f"/proc/{pid}/stat").rpartition(")")  # the name in front may hold anything
+    return rest.split()[0] if rest.split() else ""
+
+
 def processes_with(entry: str) -> list[int]:
     """Living processes of this user whose environment has an entry, whoever their parents are now.
 

@@ -1,8 +1,13 @@
-"""What every executor offers, and errors on their way from a worker to the caller."""
+"""What every executor offers: steps of tasks in, results out, files under names of the executor's.
+
+A step is a set of tasks, and perhaps a second set that merges what the first one leaves. Who drives a job gives one step
+after the other; how often a task is tried, where, and what becomes of one whose process dies is the executor's affair. The
+suite :mod:`mrcore.testing.executor_contract` says what all of them keep.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mrcore import errors
 
@@ -13,31 +18,72 @@ if TYPE_CHECKING:
     from mrcore.engine.spec import TaskResult, TaskSpec
 
 
-class Executor(Protocol):
-    """Runs tasks, each once; the first error ends the job.
+class Merge(NamedTuple):
+    """The second half of a step: each of its tasks reads what all tasks of the first half wrote.
 
-    The user of an executor enters it as a context: leaving it stops whatever still runs, and
-    when it is left no process or thread of it remains.
+    Attributes:
+        name: for people: ``reduce``.
+        tasks: how many there are.
+        specs: makes them, of the first half's results in task order. Their ``output`` and ``runs`` are empty: the
+            executor fills them in. Called once, in any thread; a MrcoreError that it raises is the step's.
     """
 
-    workers: int
+    name: str
+    tasks: int
+    specs: Callable[[Sequence[TaskResult]], Sequence[TaskSpec]]
+
+
+class Step(NamedTuple):
+    """Tasks to run.
+
+    Attributes:
+        name: for people: ``map``.
+        tasks: each with another number, their ``output`` empty.
+        merge: the second half, if there is one.
+        keep: what the first half wrote stays when the step is done, and is the caller's to remove.
+    """
+
+    name: str
+    tasks: Sequence[TaskSpec]
+    merge: Merge | None = None
+    keep: bool = False
+
+
+class Executor(Protocol):
+    """Runs steps for one job.
+
+    The user of an executor enters it as a context: leaving it stops whatever still runs, and when it is left nothing
+    runs for this job any more. Steps are run one at a time, each to its end, unless the job is over.
+    """
+
+    @property
+    def workers(self) -> int:
+        """Processes at work at a time; 0: only the calling one."""
+        ...
 
     def run(
-        self, specs: Sequence[TaskSpec], progress: Callable[[int], None], *, ahead: bool = False,
+        self,
+        step: Step,
+        progress: Callable[[int], None] = lambda count: None,
         noted: Callable[[str, str], None] = lambda kind, text: None,
-    ) -> Iterator[TaskResult]:  # fmt: skip
-        """Runs the tasks and yields results as they come, in any order.
+    ) -> Iterator[tuple[int, TaskResult]]:
+        """Runs a step; yields (0, result) of each task, in any order, then (1, result) of each one of its second half.
+
+        Each task is yielded once, from an attempt that counts, and its ``output`` is the file's final name, which no
+        other attempt touches.
 
         Args:
-            specs: the tasks, started in this order.
-            progress: called in this process with bytes of input consumed since the last call.
-            ahead: give a worker its next task before it asks, for a caller that is busy
-                between results.
-            noted: called in this process with what users' functions say: kind and text.
+            step: what to run.
+            progress: called in the calling thread with bytes of input consumed since the last call, about.
+            noted: called in the calling thread with what users' functions say: kind and text.
 
         Raises:
-            MrcoreError: what the first failing task raised, or WorkerLostError.
+            MrcoreError: of the failure that ended the job: a task's own error, WorkerLostError, JobCancelledError.
         """
+        ...
+
+    def grow(self, workers: int) -> None:
+        """Lets it have so many processes from now on, if that is more than it has and it can."""
         ...
 
     def __enter__(self) -> Executor: ...

@@ -1,131 +1,118 @@
-"""The worker process: takes a task from its socket, runs it, answers, takes the next.
+"""The worker process: works for one job after the other, as its parent tells it.
 
-Started by :mod:`mrcore.executors.process` as ``python -m mrcore.executors.worker FD PARENT``.
-It ends with its socket's end of file, and with its parent by the kernel's word, so that none
-is ever left behind. Ctrl-C and requests to end are the coordinator's to handle.
+Started by :mod:`mrcore.executors.worker_process` as ``python -m mrcore.executors.worker CONTROL PAGE PARENT``: descriptors
+of the socket pair with the parent and of a shared page, and the parent's process id. It ends with its parent, by the end
+of file on the socket pair and by the kernel's word, so that none is ever left behind. Ctrl-C and requests to
+end are the coordinator's to handle.
 """
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import io
+import mmap
 import os
 import re
 import signal
 import socket
 import sys
 
-import msgspec
-
 from mrcore import resources
-from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec, decode_spec
-from mrcore.engine.task import TaskEnv, run_task
-from mrcore.errors import MrcoreError, plain_text
+from mrcore.engine.record_page import RECORD_PAGE_BYTES, RecordPage
+from mrcore.executors.attach import FREE, Attach, decode_attach
+from mrcore.executors.attempts import Connection
+from mrcore.executors.outcome import Runner
+from mrcore.executors.task_log import TaskLog
+from mrcore.executors.unix_socket import connect
 from mrcore.kernels.process import die_with_parent
-from mrcore.wire.frames import FrameDecoder, encode_frame
-from mrcore.wire.messages import (
-    Message,
-    RunTask,
-    TaskFailed,
-    TaskFinished,
-    TaskNoted,
-    TaskProgressed,
-    decode_message,
-    encode_message,
-)
+from mrcore.wire.frames import FrameDecoder
 
-_OUTPUT = re.compile(r"/(map|part)-[-\d]+\.attempt-\d+(\.merge-\d+)?$")
-PROGRESS_BYTES = 32 << 20  # consumed input between two messages about it
+_OUTPUT = re.compile(r"/p\d+\.\d+\.\d+(\.\d+)?(\.merge-\d+)?$")
 
 
-def serve(peer: socket.socket) -> None:
-    """Runs tasks from ``peer`` until it closes."""
+class Worker:
+    """This process.
 
-    own = os.getpid()
+    Args:
+        control: our end of the socket pair.
+        page: the shared page, or None.
+    """
 
-    def send(message: Message) -> None:
-        if os.getpid() != own:  # a user's function forked, and its child came back out of it
-            os._exit(1)
-        peer.sendall(encode_frame(encode_message(message)))
+    def __init__(self, control: socket.socket, page: RecordPage | None) -> None:
+        self._control, self._page = control, page
+        self._log = TaskLog()
+        self._session = -1
+        self._sources: dict[str, int] = {}  # files of users' modules that are loaded, and when they were written
+        os.register_at_fork(after_in_child=self._detach)
 
-    unreported = 0
+    def serve(self) -> None:
+        """Works until the parent closes its end."""
+        frames = FrameDecoder()
+        while data := self._control.recv(1 << 16):
+            for payload in frames.feed(data):
+                self._work_for(decode_attach(payload))
+                self._control.sendall(FREE)
 
-    def progress(count: int) -> None:
-        nonlocal unreported
-        unreported += count
-        if unreported >= PROGRESS_BYTES:
-            send(TaskProgressed(unreported))
-            unreported = 0
+    def _work_for(self, attach: Attach) -> None:
+        os.chdir(attach.cwd)
+        if any(_written(path) != when for path, when in self._sources.items()):
+            os._exit(0)  # a module was edited since it was loaded: a new process loads the new one
+        self._log.direct(attach.log)
+        runner = Runner(self._page, attach.disk_slot)
+        with connect(attach.folder) as peer:
+            self._session = peer.fileno()
+            Connection(peer, attach, runner, self._log).serve()
+        self._session = -1
+        self._log.direct(b"")
+        runner.forget()
+        if runner.has_run_user_code:
+            self._sources = _loaded_sources()
 
-    def note(kind: str, text: str) -> None:
-        send(TaskNoted(kind, text))
-
-    decoder, env = FrameDecoder(), TaskEnv(progress, note)
-    while data := peer.recv(1 << 16):
-        for payload in decoder.feed(data):
-            message = decode_message(payload)
-            assert isinstance(message, RunTask)
-            answer = _run(message.spec, env)
-            send(TaskProgressed(unreported))
-            unreported = 0
-            send(answer)
+    def _detach(self) -> None:
+        """In a process that a user's function forked: it dies with us, and writes neither to our files nor our sockets."""
+        die_with_parent()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for fd, target in resources.open_files().items():
+            if fd in (self._control.fileno(), self._session) or _OUTPUT.search(target):
+                os.dup2(nothing, fd, inheritable=False)
+        os.close(nothing)
 
 
-def _run(spec: bytes, env: TaskEnv) -> TaskFinished | TaskFailed:
+def _loaded_sources() -> dict[str, int]:
+    found = {}
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and not path.startswith((sys.prefix, sys.base_prefix)) and "site-packages" not in path:
+            found[path] = _written(path)
+    return found
+
+
+def _written(path: str) -> int:
     try:
-        task = decode_spec(spec)
-        if isinstance(task, PythonMapSpec | PythonReduceSpec):
-            _contain(task.code.ceiling)
-        return TaskFinished(msgspec.msgpack.encode(run_task(task, env)))
-    except MrcoreError as error:
-        user = plain_text(getattr(error, "user_traceback", ""))
-        return TaskFailed(type(error).__name__, plain_text(str(error)), _traceback(), user)
-    except (BrokenPipeError, ConnectionResetError):
-        raise  # the coordinator is gone, and so is the reason to go on
-    except Exception as error:  # a defect of ours: reported, not hidden
-        return TaskFailed("", plain_text(f"{type(error).__name__}: {error}"), _traceback())
-
-
-def _contain(ceiling: int) -> None:
-    """Keeps users' functions from taking all of the machine's memory."""
-    import resource
-
-    if ceiling and resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-
-
-def _detach(peer: int) -> None:
-    """In a process that a user's function forked: it dies with us, and writes neither to our files nor our socket."""
-    die_with_parent()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for fd, target in resources.open_files().items():
-        if fd == peer or _OUTPUT.search(target):
-            os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)
-
-
-def _traceback() -> str:
-    import traceback  # seldom needed, and a tenth of a worker's start
-
-    return plain_text(traceback.format_exc())
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def main() -> None:
     """Entry point of the worker process."""
-    fd, parent = int(sys.argv[1]), int(sys.argv[2])
+    control, page_fd, parent = (int(word) for word in sys.argv[1:4])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # they were blocked from the start, lest one come before this
     die_with_parent()
     if os.getppid() != parent:
         return
+    faulthandler.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what users print must not wait for an end that is a kill
-    try:
-        with socket.socket(fileno=fd) as peer:
-            os.register_at_fork(after_in_child=lambda: _detach(fd))
-            serve(peer)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the coordinator closed: it wants no answer
+    page = None
+    if page_fd >= 0:
+        page = RecordPage(mmap.mmap(page_fd, RECORD_PAGE_BYTES))
+        os.close(page_fd)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=control) as peer:
+        Worker(peer, page).serve()
 
 
 if __name__ == "__main__":

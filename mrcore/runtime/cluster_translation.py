@@ -17,6 +17,7 @@ from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.job import check_job
 from mrcore.wire import cluster_fields as fields
 from mrcore.wire import cluster_messages as wire
+from mrcore.wire.output_names import output_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def check_submission(job: str, stages: tuple[StageSpec, ...], options: JobOption
     for index, stage in enumerate(stages):
         if sum(stages[read].tasks for read in stage.reads) > fields.INPUTS_TOTAL_MAX:
             raise UsageError(f"tasks of stage {index} read more than {fields.INPUTS_TOTAL_MAX} outputs")
-
-
-def output_name(attempt: AttemptId) -> str:
-    """The name of the file that an attempt writes: no other attempt's."""
-    return f"{attempt.job}.{attempt.stage}.{attempt.task}.{attempt.attempt}"
 
 
 def parse_output_name(name: str) -> AttemptId:
@@ -100,8 +96,8 @@ def event_of(message: wire.FromWorker, worker: str) -> events.Event | None:
         case wire.Heartbeat():
             running = tuple([(_attempt(each.attempt), each.progress_bytes) for each in message.running])
             return events.HeartbeatReceived(worker, message.generation, running)
-        case wire.AttemptProgress():
-            return None  # the next heartbeat says it again, and renews the lease, which this does not
+        case wire.AttemptProgress() | wire.AttemptNoted():
+            return None  # of progress the next heartbeat says more, and renews the lease, which this does not
         case wire.AttemptFinished():
             return _finish(message, worker)
         case wire.AttemptFailed():

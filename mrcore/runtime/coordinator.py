@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from mrcore.runtime.dispatch import Jobs
     from mrcore.runtime.session import Connection
+    from mrcore.scheduler.attempt import AttemptId
     from mrcore.scheduler.job import StageSpec
     from mrcore.scheduler.records import Record
     from mrcore.storage.disk import Disk
@@ -55,6 +56,9 @@ class Observer:
 
     def on_recovered(self, recovery: Recovery, scheduler: Scheduler) -> None:
         """The journal is open and the scheduler knows what it held; nothing is done yet."""
+
+    def on_message(self, worker: str, message: wire.FromWorker, now_ns: int) -> None:
+        """A worker said something; what it means to the scheduler, if anything, follows."""
 
     def on_event(self, event: events.Event, now_ns: int) -> None:
         """The scheduler is about to handle it."""
@@ -181,6 +185,29 @@ class Coordinator:
             cause = events.EndCause.DISCONNECTED
             self._handle(events.WorkerEnded(session.worker, session.generation, cause), now_ns)
 
+    def process_ended(self, session: Session, text: str, record: bytes, now_ns: int) -> None:
+        """The process at the other end is dead: its attempts have failed, where a connection that ends only loses them.
+
+        Args:
+            session: of its connection.
+            text: how it ended.
+            record: that it was reading, as :func:`mrcore.runtime.cluster_translation.record_name` says; or nothing.
+        """
+        if session.open and session.generation:
+            cause = events.EndCause.PROCESS_ENDED
+            self._handle(events.WorkerEnded(session.worker, session.generation, cause, record, text), now_ns)
+        self.close(session, now_ns)
+
+    def keep_alive(self, session: Session, running: Sequence[AttemptId], now_ns: int) -> None:
+        """The system says that the process at the other end lives and works, though it has no time to say so itself."""
+        if session.open and session.generation:
+            said = tuple([(attempt, 0) for attempt in running])
+            self._handle(events.HeartbeatReceived(session.worker, session.generation, said), now_ns)
+
+    def report_lost(self, output: AttemptId, reason: events.LossReason, now_ns: int) -> None:
+        """An output that is committed cannot be read; it is made again if somebody needs it."""
+        self._handle(events.FetchFailed("", 0, output, reason), now_ns)
+
     def tick(self, now_ns: int) -> None:
         """Time has passed."""
         for session in list(self._strangers):
@@ -237,10 +264,15 @@ class Coordinator:
             session.connection.close()
         self._journal.close()
 
+    def abandon(self) -> None:
+        """Ends this life as a crash would, but for the directory, which another one may open at once."""
+        self._journal.abandon()
+
     # What comes in
 
     def _take(self, session: Session, message: wire.FromWorker, now_ns: int) -> None:
         event = event_of(message, session.worker)
+        self._observer.on_message(session.worker, message, now_ns)
         if isinstance(message, wire.Register):
             assert event is not None
             self._register(session, message, event, now_ns)

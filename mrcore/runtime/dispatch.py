@@ -16,12 +16,12 @@ from mrcore.runtime.cluster_translation import (
     cancel_message,
     encode_check,
     input_messages,
-    output_name,
     start_messages,
 )
 from mrcore.scheduler import actions, events
 from mrcore.wire import cluster_messages as wire
 from mrcore.wire.cluster_fields import TEXT_MAX, InputFile, clipped
+from mrcore.wire.output_names import output_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

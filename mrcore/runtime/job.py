@@ -17,24 +17,22 @@ from typing import NamedTuple
 
 from mrcore.engine.sampling import plan_splitters
 from mrcore.engine.spec import Disk, MapSpec, ReduceSpec, TaskResult
-from mrcore.executors.inline import Inline
+from mrcore.executors.base import Merge, Step
 from mrcore.formats.inputs import shown_name
 from mrcore.runtime.jobs import IndexJob, Job
+from mrcore.runtime.execution import Execution
 from mrcore.runtime.plan import Options, Plan, plan_job, plan_reduce
-from mrcore.storage.budget import DiskBudget
 from mrcore.storage.documents import write_documents
-from mrcore.storage.files import publish
 from mrcore.storage.partfile import PartWriter
-from mrcore.storage.workdir import default_tmp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Protocol
 
     from mrcore.executors.base import Executor
+    from mrcore.runtime.identity import Identity
     from mrcore.runtime.sinks import Sink
-    from mrcore.storage.workdir import WorkDir
 
     class Planned(Protocol):
         """What is known of a job that is about to start."""
@@ -53,6 +51,7 @@ class JobResult(NamedTuple):
     parts: tuple[TaskResult, ...]
     used: dict[str, int]  # memory_peak: the most that a task held; tmp_peak: the most bytes of intermediate files
     distinct: int | None = None  # of a DistinctJob
+    id: str = ""  # of the job in the history (mrcore jobs), if it has one
 
     def read(self) -> Iterator[tuple[bytes, int]]:
         """The ``(word, count)`` pairs of the output files, part after part."""
@@ -99,30 +98,31 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
     clock = Clock()
     plan = plan_job(job, options, ordered=sink.ordered)
     observer.planned(plan)
-    with contextlib.ExitStack() as stack:
-        stack.push(lambda kind, *_: sink.abandon() if kind else None)  # after the work directory is gone
-        work = stack.enter_context(sink.open(options.tmp or default_tmp()))
-        disk = stack.enter_context(contextlib.closing(DiskBudget.create(work.file("disk"), plan.tmp_limit)))
-        executor = stack.enter_context(executor_for(plan.workers, max(len(plan.splits), plan.partitions)))
-        run = _Run(job, plan, work, disk, executor, sink, observer)
+    about = job.describe() | {"inputs": len(plan.inputs), "input_bytes": plan.input_bytes}
+    with Execution(about, options, sink, lambda: _identity(job, options, plan)) as execution:
+        executor = execution.executor(plan.workers, max(len(plan.splits), plan.partitions))
+        run = _Run(job, plan, options, execution, executor, sink, observer)
         clock.lap("plan")
-        maps = run.map()
-        plan = run.plan  # the sample may have found fewer keys to part at than were wished for
-        clock.lap("map")
-        run.plan = plan_reduce(job, options, plan, sum(result.bytes_in for result in maps))
-        if run.plan.workers != plan.workers:
-            plan = run.plan
-            run.executor = stack.enter_context(executor_for(plan.workers, max(len(plan.splits), plan.partitions)))
-        parts = run.sketch(maps) if job.make == "sketch" else run.reduce(maps)
-        clock.lap("reduce")
+        maps, parts = run.run(clock)
+        plan = run.plan
         reducers = plan.partitions if job.top is None and job.emit != "nothing" else 1
         outputs = sink.commit(job.describe() | {"reducers": reducers})
-        used = {"memory_peak": max((task.memory for task in (*maps, *parts)), default=0), "tmp_peak": disk.peak}
+        peak = execution.disk.peak
+        used = {"memory_peak": max((task.memory for task in (*maps, *parts)), default=0), "tmp_peak": peak}
+        counters = run.counters(maps, parts)
+        execution.done(counters)
     clock.lap("commit")
     return JobResult(
-        tuple(os.fsdecode(path) for path in outputs), run.counters(maps, parts), clock.seconds(), plan, tuple(parts),
-        used, run.distinct,
+        tuple(os.fsdecode(path) for path in outputs), counters, clock.seconds(), plan, tuple(parts), used, run.distinct,
+        execution.id,
     )  # fmt: skip
+
+
+def _identity(job: Job, options: Options, plan: Plan) -> Identity:
+    from mrcore.runtime.identity import identity_of
+
+    about = {"reducers": options.reducers, "split": options.split}
+    return identity_of(job.describe(), about, [source.path for source in plan.inputs])
 
 
 class Clock:
@@ -143,91 +143,136 @@ class Clock:
         return self._laps | {"total": self._last - self._start}
 
 
-def executor_for(workers: int, tasks: int) -> Executor:
-    """What runs so many tasks with so many workers at most; 0: this process."""
-    if workers == 0:
-        return Inline()
-    from mrcore.executors.process import ProcessPool
-
-    return ProcessPool(max(1, min(workers, tasks)))
-
-
 class _Run:
     """One run of a planned job; its phases share what is here."""
 
     def __init__(
-        self, job: Job, plan: Plan, work: WorkDir, disk: DiskBudget, executor: Executor, sink: Sink, observer: Observer
-    ) -> None:
-        self.job, self.plan, self.work, self.executor, self.sink, self.observer = (
-            job, plan, work, executor, sink, observer,
-        )  # fmt: skip
+        self, job: Job, plan: Plan, options: Options, execution: Execution, executor: Executor, sink: Sink,
+        observer: Observer,
+    ) -> None:  # fmt: skip
+        self.job, self.plan, self.options, self.executor = job, plan, options, executor
+        self.work, self.sink, self.observer = execution.work, sink, observer
         self.distinct: int | None = None
-        self._budget = disk
-        self._disk = Disk(disk.path, plan.tmp_limit)
+        self._budget = execution.disk
+        self._disk = Disk(execution.disk.path, plan.tmp_limit)
         self._merged: dict[str, int] = {}
+        self._more_workers: Callable[[int, int], Executor] = execution.executor
 
-    def map(self) -> list[TaskResult]:
-        """Runs the map tasks; results in task order, their files under their final names."""
+    def run(self, clock: Clock) -> tuple[list[TaskResult], list[TaskResult]]:
+        """Runs all tasks and gives the parts to the sink; results of map tasks and of reduce tasks, in order."""
+        if self.job.make == "sketch":
+            maps = [result for _, result in self._results(Step("map", self._map_specs()))]
+            clock.lap("map")
+            parts = self.sketch(maps)
+            clock.lap("reduce")
+        elif self.plan.choose:
+            maps, parts = self._run_stream(clock)
+        else:
+            if self.plan.ordered:
+                splitters = plan_splitters(self.plan.inputs, self.plan.partitions, self.job.keys)
+                self.plan = self.plan._replace(partitions=len(splitters) + 1)
+                specs = self._map_specs(tuple(splitters))
+            else:
+                specs = self._map_specs()
+            merge = Merge("reduce", self.plan.partitions, lambda maps: self._reduce_specs(()))
+            maps, parts = self._collect(self._results(Step("map", specs, merge)), clock)
+        return sorted(maps, key=lambda result: result.task), parts
+
+    def _run_stream(self, clock: Clock) -> tuple[list[TaskResult], list[TaskResult]]:
+        """Of a stream nothing is known before: its one map task chooses the partitions, and perhaps it turns out long."""
+        maps = [result for _, result in self._results(Step("map", self._map_specs()))]
+        clock.lap("map")
+        self.plan = self.plan._replace(partitions=len(maps[0].splitters or ()) + 1)
+        self.plan = plan_reduce(self.job, self.options, self.plan, maps[0].bytes_in)
+        if self.plan.workers and not self.executor.workers:
+            self.executor = self._more_workers(self.plan.workers, self.plan.partitions)
+        self.executor.grow(min(self.plan.workers, self.plan.partitions))
+        runs = tuple(result.output for result in maps if result.records_out)
+        results = self._results(Step("reduce", self._reduce_specs(runs)))
+        _, parts = self._collect(((1, result) for _, result in results), clock)
+        self._drop(maps)
+        return maps, parts
+
+    def _results(self, step: Step) -> Iterator[tuple[int, TaskResult]]:
+        """Runs a step, and says how it goes."""
+        self.observer.phase(step.name, len(step.tasks))
+        left = len(step.tasks)
+        for stage, result in self.executor.run(step, self.observer.consumed, self.observer.noted):
+            self.observer.finished(result)
+            yield stage, result
+            left -= 1
+            if not left and step.merge is not None:
+                self.observer.phase(step.merge.name, step.merge.tasks)
+
+    def _map_specs(self, splitters: tuple[bytes, ...] | None = None) -> list[MapSpec]:
         job, plan = self.job, self.plan
-        splitters = None
-        if plan.ordered and not plan.choose:
-            splitters = plan_splitters(plan.inputs, plan.partitions, job.keys)
-            self.plan = plan = plan._replace(partitions=len(splitters) + 1)
-        specs = [
+        return [
             MapSpec(
-                task, self.work.file(f"map-{task:05d}.attempt-0"), spans, job.keys, plan.partitions, splitters,
-                plan.share, job.make, self._disk, choose=plan.choose,
+                task, b"", spans, job.keys, plan.partitions, splitters, plan.share, job.make, self._disk,
+                sync=self._survives, choose=plan.choose,
             )
             for task, spans in enumerate(plan.splits)
         ]  # fmt: skip
-        self.observer.phase("map", len(specs))
-        results = []
-        for result in self.executor.run(specs, self.observer.consumed):
-            final = self.work.file(f"map-{result.task:05d}.run")
-            publish(result.output, final)
-            results.append(_moved(result, final))
-            self.observer.finished(result)
-        if plan.choose:
-            self.plan = plan._replace(partitions=len(results[0].splitters or ()) + 1)
-        return sorted(results, key=lambda result: result.task)
 
-    def reduce(self, maps: Sequence[TaskResult]) -> list[TaskResult]:
-        """Runs the reduce tasks and gives the parts to the sink; in partition order."""
+    def _reduce_specs(self, runs: tuple[bytes, ...]) -> list[ReduceSpec]:
         job, sink = self.job, self.sink
         documents = b""
         if isinstance(job, IndexJob):
             documents = self.work.file("documents")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(documents)
             write_documents(documents, (shown_name(source.path) for source in self.plan.inputs))
-        runs = tuple(result.output for result in maps if result.records_out)
         passed_on = sink.ordered or job.top is not None
-        specs = [
+        return [
             ReduceSpec(
-                p, self.work.file(f"part-{p:05d}.attempt-0"), runs, self.plan.share, job.emit, job.min_count, job.top,
-                documents, self._disk, passed_on, sync=sink.durable and not passed_on,
+                p, b"", runs, self.plan.share, job.emit, job.min_count, job.top, documents, self._disk, passed_on,
+                sync=sink.durable and not passed_on,
             )
             for p in range(self.plan.partitions)
         ]  # fmt: skip
-        self.observer.phase("reduce", len(specs))
-        results: dict[int, TaskResult] = {}
+
+    @property
+    def _survives(self) -> bool:
+        """Whether what map tasks write may be needed after a crash."""
+        return not self.sink.ordered and self.executor.workers > 0
+
+    def _collect(
+        self, results: Iterable[tuple[int, TaskResult]], clock: Clock
+    ) -> tuple[list[TaskResult], list[TaskResult]]:
+        """Takes results as they come, and gives parts to the sink in order, as soon as they are there."""
+        job = self.job
+        maps: list[TaskResult] = []
+        found: dict[int, TaskResult] = {}
         taken = 0
-        for result in self.executor.run(specs, lambda count: None, ahead=sink.ordered):
-            results[result.task] = result
-            self.observer.finished(result)
-            while job.top is None and job.emit != "nothing" and taken in results:  # in order, as soon as they are there
-                self._take(results[taken])
+        for stage, result in results:
+            if stage == 0:
+                maps.append(result)
+                if len(maps) == len(self.plan.splits):
+                    clock.lap("map")
+                continue
+            found[result.task] = result
+            while job.top is None and job.emit != "nothing" and taken in found:
+                self._take(found[taken])
                 taken += 1
-        parts = [results[p] for p in range(self.plan.partitions)]
+        parts = [found[p] for p in range(self.plan.partitions)]
         self._merged = {
             "merge_passes": max((part.passes for part in parts), default=0),
             "merged_bytes": sum(part.merged_bytes for part in parts),
         }
         if job.emit == "nothing":
             self.distinct = sum(part.records_out for part in parts)
-            return [self._take_number(self.distinct)]
-        if job.top is not None:
+            parts = [self._take_number(self.distinct)]
+        elif job.top is not None:
             parts = [self._top(parts, job.top)]
-            sink.take(parts[0])
-        return parts
+            self.sink.take(parts[0])
+        clock.lap("reduce")
+        return maps, parts
+
+    def _drop(self, maps: Iterable[TaskResult]) -> None:
+        """Removes files that nobody reads any more."""
+        for result in maps:
+            os.unlink(result.output)
+            self._budget.give(result.bytes_out)
 
     def sketch(self, maps: Sequence[TaskResult]) -> list[TaskResult]:
         """Merges the tasks' sketches and gives the estimate to the sink."""
@@ -279,9 +324,3 @@ class _Run:
             "records_out": sum(part.records_out for part in parts),
             "bytes_out": sum(part.bytes_out for part in parts),
         }
-
-
-def _moved(result: TaskResult, output: bytes) -> TaskResult:
-    import msgspec
-
-    return msgspec.structs.replace(result, output=output)

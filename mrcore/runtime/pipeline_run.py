@@ -18,16 +18,15 @@ from mrcore.engine.pickling import dumps
 from mrcore.engine.program import write_program
 from mrcore.engine.spec import Disk, Elements, PythonMapSpec, PythonReduceSpec, TaskResult
 from mrcore.errors import UserCodeError, shown
+from mrcore.executors.base import Merge, Step
 from mrcore.formats.typed_text import read_typed
 from mrcore.kernels.codec import encode_values, show_kinds
 from mrcore.kernels.merge import encode_bytes_record
-from mrcore.runtime.job import Clock, Observer, executor_for
+from mrcore.runtime.execution import Execution
+from mrcore.runtime.job import Clock, Observer
 from mrcore.runtime.pipeline import ITEM_TASKS, ItemsSource, Pipeline, PipelinePlan, TextSource, parts_of, plan_pipeline
 from mrcore.runtime.pipeline_output import PipelineOutput
-from mrcore.storage.budget import DiskBudget
-from mrcore.storage.files import publish
 from mrcore.storage.runfile import BLOCK_SIZE, RunWriter
-from mrcore.storage.workdir import default_tmp, temporary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
     from mrcore.engine.spec import Code
     from mrcore.executors.base import Executor
     from mrcore.runtime.plan import Options
+    from mrcore.runtime.identity import Identity
     from mrcore.runtime.sinks import Sink
-    from mrcore.storage.workdir import WorkDir
 
 
 class PipelineResult(NamedTuple):
@@ -51,6 +50,7 @@ class PipelineResult(NamedTuple):
     types: tuple[tuple[str | None, ...], ...]  # of each output's columns
     used: dict[str, int]  # memory_peak: the most that a task held; tmp_peak: the most bytes of intermediate files
     elements: list[Any]  # of a pipeline without output files
+    id: str = ""  # of the job in the history (mrcore jobs), if it has one
 
     def read(self) -> Iterator[Any]:
         """What the job yielded: ``(key, value)`` pairs with their types, part after part."""
@@ -87,32 +87,43 @@ def run_pipeline(
     clock = Clock()
     plan = plan_pipeline(pipeline, options)
     observer.planned(plan)
-    with contextlib.ExitStack() as stack:
-        tmp = options.tmp or default_tmp()
-        if sink is not None:
-            stack.push(lambda kind, *_: sink.abandon() if kind else None)  # after the work directory is gone
-        work = stack.enter_context(temporary(tmp) if sink is None else sink.open(tmp))
-        disk = stack.enter_context(contextlib.closing(DiskBudget.create(work.file("disk"), plan.tmp_limit)))
-        run = _Run(pipeline, options, plan, work, disk, sink, observer, clock, limit)
+    about = pipeline.describe() | {"inputs": len(plan.inputs), "input_bytes": plan.input_bytes}
+    with Execution(about, options, sink, lambda: _identity(pipeline, options, plan)) as execution:
+        run = _Run(pipeline, options, plan, execution, sink, observer, clock, limit)
         run.prepare()
-        executor = stack.enter_context(executor_for(plan.workers, run.tasks_most()))
+        executor = execution.executor(plan.workers, run.tasks_most())
         clock.lap("plan")
         run.stages(executor)
         outputs = () if sink is None else sink.commit(pipeline.describe() | {"reducers": len(run.output.types)})
-        used = {"memory_peak": run.memory_peak, "tmp_peak": disk.peak}
+        used = {"memory_peak": run.memory_peak, "tmp_peak": execution.disk.peak}
+        execution.done(run.counted())
     clock.lap("commit")
     names = tuple(os.fsdecode(path) for path in outputs)
     types = (tuple(run.output.columns),) * len(names) if run.output.ordered else tuple(run.output.types)
-    return PipelineResult(names, run.counted(), clock.seconds(), plan, types, used, run.output.elements)
+    return PipelineResult(
+        names, run.counted(), clock.seconds(), plan, types, used, run.output.elements, execution.id
+    )
+
+
+def _identity(pipeline: Pipeline, options: Options, plan: PipelinePlan) -> Identity:
+    from mrcore.engine.fingerprint import fingerprint
+    from mrcore.runtime.identity import identity_of
+
+    about = {"reducers": options.reducers, "split": options.split, "skip_bad": options.faults.skip_bad}
+    about["partitions"] = list(pipeline.partitions)
+    code = tuple(fingerprint(program) for program in pipeline.stages)
+    paths = [source.path for source in plan.inputs]
+    return identity_of(pipeline.describe(), about, paths, code=code, job_file=options.job_file)
 
 
 class _Run:
     """One run of a planned pipeline."""
 
     def __init__(
-        self, pipeline: Pipeline, options: Options, plan: PipelinePlan, work: WorkDir, disk: DiskBudget,
-        sink: Sink | None, observer: Observer, clock: Clock, limit: int | None,
+        self, pipeline: Pipeline, options: Options, plan: PipelinePlan, execution: Execution, sink: Sink | None,
+        observer: Observer, clock: Clock, limit: int | None,
     ) -> None:  # fmt: skip
+        work, disk = execution.work, execution.disk
         self.pipeline, self.options, self.plan, self.work, self.sink = pipeline, options, plan, work, sink
         self.observer, self.clock, self.limit = observer, clock, limit
         self._budget, self._disk = disk, Disk(disk.path, plan.tmp_limit)
@@ -128,13 +139,18 @@ class _Run:
     def prepare(self) -> None:
         """Writes what the tasks will read: the functions, and items from the program."""
         for index, program in enumerate(self.pipeline.stages):
-            code = write_program(self.work.file(f"program-{index}"), program)
+            path = self.work.file(f"program-{index}")
+            with contextlib.suppress(FileNotFoundError):  # of a run that this one goes on with
+                os.unlink(path)
+            code = write_program(path, program)
             self._codes.append(msgspec.structs.replace(code, ceiling=self.plan.ceiling))
         if isinstance(self.pipeline.source, ItemsSource):
             self._write_items(self.pipeline.source.items)
 
     def _write_items(self, items: tuple[Any, ...]) -> None:
         path = self.work.file("items")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         chunk = max(1, -(-len(items) // ITEM_TASKS))
         starts = range(0, len(items), chunk)
         with RunWriter(path, max(1, len(starts)), kind="values", sync=False, disk=self._budget) as file:
@@ -183,7 +199,7 @@ class _Run:
             inputs = [{"elements": (elements,)} for elements in self._read]
         return [
             PythonMapSpec(
-                task, self.work.file(f"map-{index}-{task:05d}.attempt-0"), self._codes[index], self.plan.share,
+                task, b"", self._codes[index], self.plan.share,
                 partitions=partitions, emit=emit, disk=self._disk, part_disk=not kept, sync=kept,
                 limit=self.limit, **read,
             )
@@ -199,14 +215,14 @@ class _Run:
         first = 0
         while first < len(specs):  # with a limit a few at first: perhaps they make enough
             many = len(specs) if self.limit is None else max(1, first)
-            found += self._run(executor, specs[first : first + many], "map")
+            found += self._run(executor, Step("map", specs[first : first + many]))[0]
             first += many
             if self.limit is not None and sum(part.records_out for part in found) >= self.limit:
                 break
         self._count(found, "map")
         self.clock.lap("map")
         if lines:
-            self.output.take(self._agreed(executor, specs, found, "map"))
+            self.output.take(self._agreed(executor, specs, found))
         else:
             self._keep(found, last, merged=False)
         self.clock.lap("reduce")
@@ -220,27 +236,32 @@ class _Run:
         if last and not files and wished is None and program.shuffle is not None and program.shuffle.place is not None:
             partitions = 1  # the whole is sorted by key, not by partition first
         self.limit, limit = None, self.limit  # of what the reduce tasks make, not these
-        maps = [self._publish(result) for result in self._run(executor, self._map_specs(index, "pairs", partitions))]
-        self._count(maps, "map")
-        self.clock.lap("map")
-        key_type = _key_type(maps)
-        self.limit = limit
-        runs = tuple(result.output for result in maps if result.records_out)
         lines = last and self.sink is not None
         emit = "elements" if not lines else "lines" if files or partitions == 1 else "keyed lines"
-        specs = [
-            PythonReduceSpec(
-                p, self.work.file(f"part-{index}-{p:05d}.attempt-0"), runs, self._codes[index], self.plan.share,
-                key_type, emit, self._disk, not files, sync=files,
-            )
-            for p in range(partitions)
-        ]  # fmt: skip
-        parts = self._run(executor, specs, "reduce")
+        specs: list[PythonReduceSpec] = []
+
+        def reduce_specs(maps: Sequence[TaskResult]) -> list[PythonReduceSpec]:
+            key_type = _key_type(maps)
+            specs[:] = [
+                PythonReduceSpec(
+                    p, b"", (), self._codes[index], self.plan.share, key_type, emit, self._disk, not files, sync=files
+                )
+                for p in range(partitions)
+            ]
+            return specs
+
+        merge = Merge("reduce", partitions, reduce_specs)
+        again = lines and self.output.ordered  # perhaps parts have to be made again
+        step = Step("map", self._map_specs(index, "pairs", partitions), merge, keep=again)
+        self.limit = limit
+        maps, parts = self._run(executor, step)
+        self._count(maps, "map")
         if lines:
-            parts = self._agreed(executor, specs, parts, "reduce")
-        self._count(parts, "reduce")
-        for result in maps:
+            runs = tuple(result.output for result in maps if result.records_out)
+            parts = self._agreed(executor, specs, parts, runs)
+        for result in maps if again else ():
             self.output.remove(result.output)
+        self._count(parts, "reduce")
         if emit == "lines":
             self.output.take(parts)
         elif emit == "keyed lines":
@@ -249,31 +270,32 @@ class _Run:
             self._keep(parts, last, merged=last and partitions > 1)  # one part is in order, whatever its records take
         self.clock.lap("reduce")
 
-    def _run(self, executor: Executor, specs: Sequence[Any], phase: str = "map") -> list[TaskResult]:
-        """Results in task order."""
-        self.observer.phase(phase, len(specs))
-        found = []
-        for result in executor.run(specs, self.observer.consumed, noted=self.observer.noted):
-            found.append(result)
+    def _run(self, executor: Executor, step: Step) -> tuple[list[TaskResult], list[TaskResult]]:
+        """Results of both halves, in task order."""
+        self.observer.phase(step.name, len(step.tasks))
+        found: tuple[list[TaskResult], list[TaskResult]] = ([], [])
+        for stage, result in executor.run(step, self.observer.consumed, self.observer.noted):
+            found[stage].append(result)
             self.observer.finished(result)
-        return sorted(found, key=lambda result: result.task)
+            if stage == 0 and len(found[0]) == len(step.tasks):
+                self.clock.lap("map")
+                if step.merge is not None:
+                    self.observer.phase(step.merge.name, step.merge.tasks)
+        for half in found:
+            half.sort(key=lambda result: result.task)
+        return found
 
     def _agreed(
-        self, executor: Executor, specs: Sequence[Any], parts: list[TaskResult], phase: str
+        self, executor: Executor, specs: Sequence[Any], parts: list[TaskResult], runs: tuple[bytes, ...] = ()
     ) -> list[TaskResult]:
         """The parts; those whose columns differ in type from the others' of the same file are made again."""
         others = self.output.differing(parts)
-        again = [msgspec.structs.replace(specs[part.task], types=tuple(self.output.columns)) for part in others]
+        more: dict[str, Any] = {"types": tuple(self.output.columns)} | ({"runs": runs} if runs else {})
+        again = [msgspec.structs.replace(specs[part.task], **more) for part in others]
         for part in others:
             self.output.remove(part.output)
-        made = {part.task: part for part in self._run(executor, again, phase)} if again else {}
+        made = {part.task: part for part in self._run(executor, Step("again", again))[0]} if again else {}
         return [made.get(part.task, part) for part in parts]
-
-    def _publish(self, result: TaskResult) -> TaskResult:
-        """A map output under its final name."""
-        final = result.output.removesuffix(b".attempt-0") + b".run"
-        publish(result.output, final)
-        return msgspec.structs.replace(result, output=final)
 
     def counted(self) -> dict[str, int]:
         """All counters."""

@@ -33,8 +33,36 @@ TOP_LINE_BYTES = 256  # that a line among the best takes
 WORKERS_MAX = 1024
 
 
+class Faults(NamedTuple):
+    """What a job does about failures.
+
+    Attributes:
+        attempts_max: of a task, before the job fails.
+        skip_bad: records of the job that may be passed over once they have failed twice: the answer is without them.
+        speculate: second attempts of slow tasks.
+        timeout_s: seconds without a byte read after which an attempt is ended; 0: never.
+    """
+
+    attempts_max: int = 4
+    skip_bad: int = 0
+    speculate: bool = True
+    timeout_s: float = 0.0
+
+
+class Needs(NamedTuple):
+    """What each task at work takes of the machine.
+
+    Attributes:
+        memory: bytes, of the job's budget; None: an equal share for each worker.
+        cpu: processors.
+    """
+
+    memory: int | None = None
+    cpu: float = 1.0
+
+
 class Options(NamedTuple):
-    """How to run it; nothing here changes the answer, and only ``reducers`` the part files."""
+    """How to run it; but for ``faults.skip_bad`` nothing here changes the answer, and only ``reducers`` the part files."""
 
     workers: int | None = None  # None: one a core, and none at all for small input; 0: this process
     reducers: int | None = None
@@ -42,6 +70,9 @@ class Options(NamedTuple):
     tmp: bytes | None = None
     memory: int | None = None  # bytes; None: half of what is available
     tmp_limit: int | None = None  # bytes of intermediate files
+    faults: Faults = Faults()
+    needs: Needs = Needs()
+    job_file: bytes = b""  # that the job was read from, which a job that goes on must find unchanged
 
 
 class Plan(NamedTuple):

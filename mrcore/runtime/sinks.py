@@ -13,7 +13,7 @@ import json
 import os
 from typing import Protocol
 
-from mrcore.errors import OutputExistsError, shown
+from mrcore.errors import OutputExistsError, UsageError, shown
 from mrcore.formats.inputs import OUTPUT_EXTRAS, OUTPUT_MARKER
 from mrcore.storage.files import publish, sync_directory, writing
 from mrcore.storage.workdir import LOCK, WorkDir, temporary
@@ -33,6 +33,12 @@ class Sink(Protocol):
 
     ordered: bool
     durable: bool  # finished files are synced before they are published
+    resumed: bool  # an earlier run's work directory is gone on with; known once it is open
+
+    @property
+    def path(self) -> bytes | None:
+        """Where the result goes, if that has a name."""
+        ...
 
     def open(self, tmp: bytes) -> WorkDir:
         """Checks that the result can go there, and makes the job's work directory."""
@@ -46,9 +52,23 @@ class Sink(Protocol):
         """Publishes everything; paths of the outputs."""
         ...
 
+    def adopt(self, step: str, task: int) -> bytes | None:
+        """The path of a finished output that a commit, which was cut off, had moved to its place; if there is one."""
+        ...
+
     def abandon(self) -> None:
         """Takes back what open() made. The work directory is removed by the caller."""
         ...
+
+
+class _Unresumed:
+    """A sink that begins anew each time."""
+
+    resumed = False
+
+    def adopt(self, step: str, task: int) -> bytes | None:
+        """Nothing was moved anywhere."""
+        return None
 
 
 class DirectorySink:
@@ -57,13 +77,17 @@ class DirectorySink:
     Args:
         path: a directory that is not there yet, or is empty, or may be overwritten: then files
             of the names that a job of ours writes there are replaced, and others are left alone.
+        resume: go on with what an interrupted job left there; where there is nothing of that, begin.
     """
 
     ordered, durable = False, True
 
-    def __init__(self, path: bytes, *, overwrite: bool = False) -> None:
+    def __init__(self, path: bytes, *, overwrite: bool = False, resume: bool = False) -> None:
+        if overwrite and resume:
+            raise UsageError("both to resume and to overwrite: choose one")
         self.path = path.rstrip(b"/") or b"/"
-        self._overwrite = overwrite
+        self.resumed = False
+        self._overwrite, self._resume = overwrite, resume
         self._made: list[bytes] = []
         self._published: list[bytes] = []
         self._parts: list[TaskResult] = []
@@ -73,12 +97,18 @@ class DirectorySink:
         with writing(self.path):
             self._make(self.path)
             present = os.listdir(self.path)
-        if present and not self._overwrite:
-            what = "an unfinished job's output" if WORK in present else "output exists"
-            raise OutputExistsError(
-                f"{what}: {shown(self.path)}: name another directory, or replace it with --overwrite"
-            )
         work = os.path.join(self.path, WORK)
+        if self._resume and WORK in present:
+            lock = self._lock_dead(work)
+            self.resumed = True
+            return WorkDir(work, lock)
+        if present and not self._overwrite:
+            if WORK in present:
+                how = "go on with it with --resume, or begin anew with --overwrite"
+                raise OutputExistsError(f"an unfinished job's output: {shown(self.path)}: {how}")
+            raise OutputExistsError(
+                f"output exists: {shown(self.path)}: name another directory, or replace it with --overwrite"
+            )
         if WORK in present:
             self._remove_dead(work)
         return WorkDir(work)
@@ -98,26 +128,31 @@ class DirectorySink:
             os.mkdir(path)
         self._made.append(path)
 
+    def _lock_dead(self, work: bytes) -> int:
+        """Takes the lock of a work directory whose job is dead; the descriptor that holds it."""
+        with writing(work):
+            lock = os.open(os.path.join(work, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise OutputExistsError(f"another job writes there: {shown(self.path)}: wait until it ends") from None
+        return lock
+
     def _remove_dead(self, work: bytes) -> None:
+        lock = self._lock_dead(work)
         try:
-            with writing(work):
-                lock = os.open(os.path.join(work, LOCK), os.O_RDWR | os.O_CLOEXEC)
-        except OutputExistsError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-            lock = -1
-        try:
-            if lock >= 0:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             import shutil
 
             with writing(work):
                 shutil.rmtree(work)
-        except BlockingIOError:
-            raise OutputExistsError(f"another job writes there: {shown(self.path)}: wait until it ends") from None
         finally:
-            if lock >= 0:
-                os.close(lock)
+            os.close(lock)
+
+    def adopt(self, step: str, task: int) -> bytes | None:
+        """A part that the run before this one had published."""
+        path = os.path.join(self.path, b"part-%05d" % task)
+        return path if self.resumed and os.path.isfile(path) else None
 
     def take(self, part: TaskResult) -> None:
         """Keeps the part for :meth:`commit`."""
@@ -179,7 +214,7 @@ class DirectorySink:
                 os.rmdir(path)
 
 
-class FileSink:
+class FileSink(_Unresumed):
     """One file, sorted as a whole, that appears when it is complete; a link to a file is followed."""
 
     ordered, durable = True, True
@@ -244,10 +279,11 @@ class FileSink:
             self._fd = -1
 
 
-class DescriptorSink:
+class DescriptorSink(_Unresumed):
     """An open descriptor, such as standard output, sorted as a whole."""
 
     ordered, durable = True, False
+    path = None
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -274,10 +310,11 @@ class DescriptorSink:
         """Nothing was made."""
 
 
-class MemorySink:
+class MemorySink(_Unresumed):
     """The parts' bytes, one object each, in order."""
 
     ordered, durable = True, False
+    path = None
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []

@@ -99,6 +99,7 @@ class WorkerEnded(Event, frozen=True):
     generation: int
     cause: EndCause
     record: bytes = b""  # with PROCESS_ENDED, where known: the record that it was reading
+    text: str = ""  # and how it ended
 
 
 class AttemptFinished(Event, frozen=True):
@@ -125,9 +126,9 @@ class AttemptFailed(Event, frozen=True):
 
 
 class FetchFailed(Event, frozen=True):
-    """An attempt could not read an output of an earlier stage. It goes on, and waits for another place of it."""
+    """An output that should be there cannot be read. An attempt that found out goes on, and waits for another one."""
 
-    worker: str  # that found out
+    worker: str  # that found out; empty: the coordinator did
     generation: int
     output: AttemptId
     reason: LossReason

@@ -91,7 +91,7 @@ def _close(core: Core, stage: Stage, event: int) -> list[Stage]:
     job = stage.job
     if not stage.readers:
         job.finals -= 1
-        if not job.finals and job.state == jobs_of.RUNNING:
+        if not job.finals and job.state == jobs_of.RUNNING and not job.ledger.options.hold:
             end(core, job, jobs_of.COMPLETED, "")
     return stage.readers
 

@@ -127,7 +127,7 @@ def end(core: Core, event: WorkerEnded) -> None:
                 alone = len(worker.attempts) == 1  # of several it is not known which one read the record
                 attempt.state = core.attempt.step(attempt.state, attempts_of.FAILED)
                 core.release(attempt)
-                text = f"the process of worker {worker.name} died"
+                text = event.text or f"the process of worker {worker.name} died"
                 failures.fail(core, attempt, FailureClass.LOST_WORKER, text, event.record if alone else b"")
     _retire(core, worker)
 

@@ -151,6 +151,10 @@ class Scheduler:
             if ledger.attempts[task] != NO_ATTEMPT and (number is None or ledger.holders[task] == number)
         ]
 
+    def is_lost(self, worker: str) -> bool:
+        """Whether the lease of a worker ran out, and it has not come back."""
+        return worker in self._core.lost
+
     def _answer(self) -> list[Action]:
         actions, self._core.actions = self._core.actions, []
         return actions
@@ -216,7 +220,7 @@ def _fail(core: Core, event: of.AttemptFailed) -> None:
 
 
 def _miss(core: Core, event: of.FetchFailed) -> None:
-    if leases.speaker(core, event.worker, event.generation) is not None:
+    if not event.worker or leases.speaker(core, event.worker, event.generation) is not None:
         losses.report(core, event)
 
 

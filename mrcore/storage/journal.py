@@ -158,7 +158,7 @@ class Journal:
                 if not self._sealed:
                     self._write_batch()
         finally:
-            self._abandon()
+            self.abandon()
 
     def __enter__(self) -> Journal:
         return self
@@ -167,7 +167,7 @@ class Journal:
         if kind is None:
             self.close()
         else:
-            self._abandon()  # what was not synced was not promised
+            self.abandon()
 
     def _write_batch(self) -> None:
         with self._writing():
@@ -197,7 +197,8 @@ class Journal:
             limit = f"{size} bytes, the limit is {BATCH_BYTES_MAX}"
             raise BudgetError(f"too much for one batch: {shown(self.path)}: {limit}")
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Lets the directory go as it is: what was not synced was not promised."""
         self._usable = False
         try:
             self._file.close()

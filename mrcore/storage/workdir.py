@@ -28,19 +28,22 @@ def default_tmp() -> bytes:
 
 
 class WorkDir:
-    """A directory that is removed when its context is left.
+    """A directory that is removed when its context is left, unless it is to be kept.
 
     Args:
         path: to be created.
+        lock: of the directory, where it is there and is gone on with: a descriptor that belongs to this object.
 
     Raises:
         OutputExistsError: it cannot be created or written.
         DiskFullError: no space for it.
     """
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, lock: int = -1) -> None:
         self.path = path
-        self._lock = -1
+        self._lock = lock
+        if lock >= 0:
+            return
         with writing(path):
             os.mkdir(path, 0o700)
             try:
@@ -53,6 +56,28 @@ class WorkDir:
     def file(self, name: str) -> bytes:
         """Path of a file in it."""
         return os.path.join(self.path, name.encode())
+
+    def keep(self) -> None:
+        """Lets the directory go and leaves it there: whoever goes on with it takes its lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def clear(self) -> None:
+        """Removes all that is in it, but the lock."""
+        with writing(self.path):
+            for name in os.listdir(self.path):
+                path = os.path.join(self.path, name)
+                if name != LOCK:
+                    if os.path.isdir(path) and not os.path.islink(path):
+                        shutil.rmtree(path)
+                    else:
+                        os.unlink(path)
+
+    def size(self) -> int:
+        """Bytes of the files in it, those of directories in it left out."""
+        with os.scandir(self.path) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False))
 
     def remove(self) -> None:
         """Removes the directory and all in it; nothing happens when it is gone already."""

@@ -104,6 +104,13 @@ class FailureClass(enum.Enum):
     TIMEOUT = "timeout"  # it has read nothing for too long
 
 
+class NoteKind(enum.Enum):
+    """What a user's function wants with a text."""
+
+    LOG = "log"  # a line for the job's log
+    STATUS = "status"  # what the task is at
+
+
 class LossReason(enum.Enum):
     """What is wrong with an output that should be there."""
 

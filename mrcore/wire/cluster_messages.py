@@ -44,6 +44,7 @@ from mrcore.wire.cluster_fields import (
     InputFile,
     LossReason,
     Name,
+    NoteKind,
     RecordPosition,
     RunningAttempt,
     Text,
@@ -67,6 +68,7 @@ ErrorName = Annotated[str, msgspec.Meta(max_length=COUNTER_NAME_MAX)]
 Result = Annotated[bytes, msgspec.Meta(max_length=RESULT_BYTES_MAX)]
 Spec = Annotated[bytes, msgspec.Meta(max_length=SPEC_BYTES_MAX)]
 Skip = Annotated[tuple[RecordPosition, ...], msgspec.Meta(max_length=SKIPS_MAX)]
+Printed = tuple[Bytes, Bytes]
 InputsTotal = Annotated[int, msgspec.Meta(ge=0, le=INPUTS_TOTAL_MAX)]
 
 
@@ -107,6 +109,15 @@ class AttemptProgress(_Message, frozen=True, tag="attempt_progress"):
     progress_bytes: Bytes  # of input consumed, since the attempt began
 
 
+class AttemptNoted(_Message, frozen=True, tag="attempt_noted"):
+    """A user's function said something."""
+
+    attempt: AttemptId
+    generation: Generation
+    kind: NoteKind
+    text: Text
+
+
 class AttemptFinished(_Message, frozen=True, tag="attempt_finished"):
     """The attempt's output is written and synced under its own name. The coordinator commits it, or another's."""
 
@@ -117,6 +128,7 @@ class AttemptFinished(_Message, frozen=True, tag="attempt_finished"):
     output_check: Check  # XXH3-64 of all its bytes
     counters: Counters  # of this attempt; they count if it is committed
     result: Result = b""  # more that the engine says; opaque
+    printed: Printed = (0, 0)  # where in its worker's log stands what it printed: from, to
 
 
 class AttemptFailed(_Message, frozen=True, tag="attempt_failed"):
@@ -130,6 +142,7 @@ class AttemptFailed(_Message, frozen=True, tag="attempt_failed"):
     user_traceback: Traceback = ""  # the user's own frames, if a function of theirs raised
     traceback: Traceback = ""  # ours
     record: RecordPosition | None = None  # being read when a user's function failed, if that is known
+    printed: Printed = (0, 0)  # where in its worker's log stands what it printed: from, to
 
 
 class OutputLost(_Message, frozen=True, tag="output_lost"):
@@ -215,7 +228,17 @@ class Goodbye(_Message, frozen=True, tag="goodbye"):
     reason: Text = ""
 
 
-FromWorker = Register | Heartbeat | AttemptProgress | AttemptFinished | AttemptFailed | OutputLost | Drain | Goodbye
+FromWorker = (
+    Register
+    | Heartbeat
+    | AttemptProgress
+    | AttemptNoted
+    | AttemptFinished
+    | AttemptFailed
+    | OutputLost
+    | Drain
+    | Goodbye
+)
 FromCoordinator = Registered | LeaseLost | StartAttempt | AddInputs | CancelAttempt | Drain | Goodbye
 
 FROM_WORKER: Codec[FromWorker] = Codec(FromWorker, FROM_WORKER_BYTES_MAX)

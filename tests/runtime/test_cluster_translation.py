@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from mrcore.errors import ProtocolError, UsageError
 from mrcore.runtime import cluster_translation as translation
-from mrcore.runtime.cluster_translation import event_of, output_name, parse_output_name
+from mrcore.runtime.cluster_translation import event_of, parse_output_name
 from mrcore.scheduler import actions, events
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.job import JobOptions, StageSpec
 from mrcore.wire import cluster_fields as fields
 from mrcore.wire import cluster_messages as wire
 from mrcore.wire.cluster_messages import FROM_COORDINATOR
+from mrcore.wire.output_names import output_name
 
 ID = fields.AttemptId("job-1", 0, 7, 1)
 NAME = AttemptId("job-1", 0, 7, 1)

@@ -11,7 +11,6 @@ import random
 from typing import TYPE_CHECKING
 
 from mrcore.errors import MrcoreError
-from mrcore.runtime.cluster_translation import output_name
 from mrcore.runtime.coordinator import Coordinator, Observer, Settings
 from mrcore.scheduler.records import decode_record, encode_record
 from mrcore.testing.simulation.clock import NodeClock
@@ -19,6 +18,7 @@ from mrcore.testing.simulation.computation import encode_spec
 from mrcore.testing.simulation.disk import PowerCutError, SimulatedDisk
 from mrcore.testing.simulation.machines import SMALL_BLOCKS
 from mrcore.testing.simulation.process import COORDINATOR
+from mrcore.wire.output_names import output_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrcore.runtime.cluster_translation import output_name
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.testing.simulation.disk import PowerCutError
 from mrcore.testing.simulation.execution import Execution
@@ -22,6 +21,7 @@ from mrcore.wire.cluster_messages import FROM_COORDINATOR, FROM_COORDINATOR_BYTE
 from mrcore.wire.frames import FrameDecoder, encode_frame
 from mrcore.wire.greetings import Role
 from mrcore.wire.handshake import TIMEOUT_NS, Handshake
+from mrcore.wire.output_names import output_name
 
 if TYPE_CHECKING:
     import random

@@ -1,0 +1,323 @@
+"""The executor ``process``: worker processes on this machine, driven by a coordinator with a journal.
+
+Each step of a job has a coordinator and a journal of its own, in the job's work directory if that survives a crash, else in
+memory. Who drives the job is run again after a crash and asks for the same steps in the same order: what the journals
+know, and the disk still has, is not run again (docs/design/0013-steps.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from typing import Any, NamedTuple
+
+from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec
+from mrcore.errors import CorruptionError, InputError, MrcoreError, WorkerLostError
+from mrcore.executors.unix_socket import listen
+from mrcore.executors.worker_process import check_not_worker, environment
+from mrcore.runtime.coordinator import Coordinator, Settings
+from mrcore.runtime.local_cluster import LocalCluster, Surroundings, local_cluster
+from mrcore.runtime.local_step import LocalStep, Means
+from mrcore.scheduler.config import SchedulerConfig
+from mrcore.scheduler.events import LossReason
+from mrcore.scheduler.job import JobOptions, StageSpec
+from mrcore.storage.disk import RealDisk
+from mrcore.storage.files import publish, writing
+from mrcore.storage.memory_disk import MemoryDisk
+from mrcore.storage.partfile import file_check
+from mrcore.storage.workdir import temporary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mrcore.engine.spec import TaskResult, TaskSpec
+    from mrcore.executors.base import Step
+    from mrcore.executors.worker_process import WorkerProcess
+    from mrcore.runtime.local_timeline import Timeline
+    from mrcore.runtime.plan import Faults
+    from mrcore.scheduler.attempt import AttemptId
+    from mrcore.storage.budget import DiskBudget
+
+_MS = 1_000_000
+SCHEDULER = SchedulerConfig(
+    lease_ns=10_000 * _MS,
+    heartbeat_ns=500 * _MS,
+    speculation_interval_ns=250 * _MS,
+    speculation_started_ns=500 * _MS,
+)
+"""Of processes of one machine, whose word is never long under way."""
+
+REPAIRS_MAX = 3
+"""How often a step is tried again because an output of an earlier one could not be read, and was made again."""
+
+_STOP_S = 5.0
+
+
+class Place(NamedTuple):
+    """Where a job's files are.
+
+    Attributes:
+        folder: of its outputs and, if it is durable, its journals; exists.
+        tmp: for what does not fit there.
+        disk: the budget of intermediate files.
+        durable: what is there survives a crash, and is gone on with.
+        adopt: finds a final output that a commit of the job had already moved on: its path, by step and task.
+    """
+
+    folder: bytes
+    tmp: bytes
+    disk: DiskBudget | None = None
+    durable: bool = False
+    adopt: Callable[[str, int], bytes | None] = lambda step, task: None
+
+
+class LocalExecutor:
+    """See :class:`mrcore.executors.base.Executor`.
+
+    Args:
+        workers: processes at a time.
+        place: where files are.
+        faults: what is done about failures.
+        memory_bytes: that an attempt may hold, for placement; 0: not told.
+        cpu: processors that an attempt takes.
+        timeline: that is told what happens.
+    """
+
+    def __init__(
+        self, workers: int, place: Place, faults: Faults, timeline: Timeline, *, memory_bytes: int = 0, cpu: float = 1
+    ) -> None:
+        check_not_worker()
+        self.workers = workers
+        self._place, self._faults, self._timeline = place, faults, timeline
+        self._memory_bytes, self._cpu = memory_bytes, cpu
+        self._cluster: LocalCluster = local_cluster()
+        self._token = secrets.token_bytes(32)
+        self._stack = contextlib.ExitStack()
+        self._steps: list[tuple[str, Step]] = []  # those that are done
+        self._skipped = 0
+        self._current: LocalStep | None = None
+        self._socket_folder = b""
+        self._listener: Any = None
+
+    def __enter__(self) -> LocalExecutor:
+        with contextlib.ExitStack() as undo:
+            try:
+                self._listener = listen(self._place.folder)
+                self._socket_folder = self._place.folder
+            except OSError:  # a file system without sockets
+                work = undo.enter_context(temporary(self._place.tmp))
+                with writing(work.path):
+                    self._listener = listen(work.path)
+                self._socket_folder = work.path
+            undo.callback(self._listener.close)
+            self._stack = undo.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._leave(kill=True)
+        finally:
+            self._stack.close()
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._socket_folder, b"socket"))
+
+    def grow(self, workers: int) -> None:
+        """See :meth:`mrcore.executors.base.Executor.grow`."""
+        self.workers = max(self.workers, workers)
+
+    def run(
+        self,
+        step: Step,
+        progress: Callable[[int], None] = lambda count: None,
+        noted: Callable[[str, str], None] = lambda kind, text: None,
+    ) -> Iterator[tuple[int, TaskResult]]:
+        """See :meth:`mrcore.executors.base.Executor.run`."""
+        number = len(self._steps)
+        told: set[tuple[int, int]] = set()
+        for repair in range(REPAIRS_MAX + 1):
+            name = f"p{number}" + (f"r{repair}" if repair else "")
+            try:
+                for stage, result in self._run(name, step, progress, noted):
+                    if (stage, result.task) not in told:
+                        told.add((stage, result.task))
+                        yield stage, result
+                self._steps.append((name, step))
+                return
+            except CorruptionError:
+                if repair == REPAIRS_MAX or not self._repair():
+                    raise
+
+    def _repair(self) -> bool:
+        """Has outputs of earlier steps made again that cannot be read; whether there were any."""
+        found = False
+        for name, step in self._steps:
+            opened = self._open(name, step)
+            lost = self._lost_outputs(opened)
+            opened.stop(kill=True)
+            if lost:
+                found = True
+                for _ in self._run(name, step, lambda count: None, lambda kind, text: None):
+                    pass
+        return found
+
+    # ---- one step ---------------------------------------------------------------------------
+
+    def _run(
+        self, name: str, step: Step, progress: Callable[[int], None], noted: Callable[[str, str], None]
+    ) -> Iterator[tuple[int, TaskResult]]:
+        current = self._current = self._open(name, step)
+        assert current.coordinator is not None
+        now_ns = time.monotonic_ns()
+        for attempt, reason in self._lost_outputs(current):
+            current.coordinator.report_lost(attempt, reason, now_ns)
+        if name not in current.coordinator.scheduler.ledger.jobs:
+            current.coordinator.submit(name, self._stages(step), self._options(), b"", now_ns)
+        current.coordinator.flush(now_ns)
+        self._timeline.phase_began(step.name, name, 0, len(step.tasks))
+        if step.merge is not None:
+            self._timeline.phase_began(step.merge.name, name, 1, step.merge.tasks)
+        left = len(step.tasks) + (step.merge.tasks if step.merge is not None else 0)
+        current.tell_known()
+        if not current.is_done():
+            self._cluster.soon(lambda: current.start(self._listener))
+        else:
+            left = current.inbox.qsize()
+        try:
+            while left:
+                kind, what = current.inbox.get()
+                match kind, what:
+                    case "result", (stage, result):
+                        left -= 1
+                        yield stage, result
+                    case "consumed", int(count):
+                        progress(count)
+                    case "noted", (note, text):
+                        noted(note, text)
+                    case "failed", MrcoreError() as error:
+                        raise error
+        except BaseException:
+            self._leave(kill=True)
+            raise
+        ledger = current.coordinator.scheduler.ledger.jobs[name]
+        self._skipped += ledger.skipped
+        self._leave(kill=False)
+        if not step.keep:
+            self._remove(current.inputs_left())
+
+    def _open(self, name: str, step: Step) -> LocalStep:
+        """The step with its journal, in which it may be known."""
+        surroundings = Surroundings(environment(), _places(step))
+        is_stream = any(span.size < 0 for spec in step.tasks for span in getattr(spec, "spans", ()))
+        means = Means(
+            self._place.folder, self._socket_folder, self._token, self._memory_bytes, max(1, -(-self._cpu // 1)),
+            self._place.disk, surroundings, is_stream, self._timeline,
+        )  # fmt: skip
+        current = LocalStep(self._cluster, means, name, step, self._processes(step), stream=is_stream)
+        settings = Settings(
+            self._token, lambda: secrets.token_bytes(32), secrets.randbits(63), SCHEDULER, strangers_max=1024
+        )
+        disk = MemoryDisk()
+        if self._place.durable:
+            folder = os.path.join(self._place.folder, b"journal-" + name.encode())
+            with writing(folder):
+                if not os.path.isdir(folder):
+                    self._sweep(name)
+                    os.mkdir(folder, 0o700)
+                disk = RealDisk(folder)
+        current.coordinator = Coordinator(disk, settings, current, time.monotonic_ns(), current)
+        current.known()
+        return current
+
+    def _processes(self, step: Step) -> int:
+        most = max(len(step.tasks), step.merge.tasks if step.merge is not None else 0)
+        return max(1, min(self.workers, most))
+
+    def _stages(self, step: Step) -> tuple[StageSpec, ...]:
+        memory, cpu = self._memory_bytes, int(self._cpu * 1000)
+        sizes = tuple([_bytes_of(spec) for spec in step.tasks])
+        stages = [StageSpec(len(step.tasks), (), memory, cpu, sizes)]
+        if step.merge is not None:
+            stages.append(StageSpec(step.merge.tasks, (0,), memory, cpu))
+        return tuple(stages)
+
+    def _options(self) -> JobOptions:
+        faults = self._faults
+        return JobOptions(
+            attempts_max=faults.attempts_max,
+            backoff_ns=200 * _MS,
+            backoff_ns_max=10_000 * _MS,
+            skip_bad_max=max(0, faults.skip_bad - self._skipped),
+            speculate=faults.speculate,
+            timeout_ns=int(faults.timeout_s * 1e9),
+            hold=True,
+        )
+
+    def _lost_outputs(self, current: LocalStep) -> list[tuple[AttemptId, LossReason]]:
+        """Committed outputs that are not there any more, or not what they were. Reads them all."""
+        lost = []
+        for attempt, path, size, check in current.known_outputs():
+            if not check and not size:
+                continue  # a number that stands in the result
+            if not os.path.lexists(path) and (moved := self._place.adopt(attempt.job, attempt.task)) is not None:
+                if _is_as_written(moved, size, check):
+                    publish(moved, path)
+            if not os.path.lexists(path):
+                lost.append((attempt, LossReason.MISSING))
+            elif not _is_as_written(path, size, check):
+                lost.append((attempt, LossReason.CORRUPT))
+        return lost
+
+    def _leave(self, *, kill: bool) -> None:
+        """Has the step's processes stopped or set free, and waits for that."""
+        current, self._current = self._current, None
+        if current is None:
+            return
+        done = threading.Event()
+
+        def stop() -> None:
+            try:
+                current.stop(kill=kill)
+            finally:
+                done.set()
+
+        self._cluster.soon(stop)
+        if not done.wait(_STOP_S):
+            raise WorkerLostError("worker processes do not end: the system does not end them: see ps")
+
+    def _remove(self, paths: Sequence[bytes]) -> None:
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                size = os.path.getsize(path)
+                os.unlink(path)
+                if self._place.disk is not None:
+                    self._place.disk.give(size)
+
+    def _sweep(self, name: str) -> None:
+        """Files of a step whose journal is gone are nobody's."""
+        start = name.encode() + b"."
+        for entry in os.listdir(self._place.folder):
+            if entry.startswith(start):
+                os.unlink(os.path.join(self._place.folder, entry))
+
+
+def _is_as_written(path: bytes, size: int, check: int) -> bool:
+    try:
+        return os.path.getsize(path) == size and file_check(path) == (size, f"{check:016x}")
+    except (OSError, InputError):
+        return False
+
+
+def _bytes_of(spec: TaskSpec) -> int:
+    return sum(max(0, span.stop - span.start) for span in getattr(spec, "spans", ()))
+
+
+def _places(step: Step) -> tuple[bytes, ...] | None:
+    """Where users' modules come from; None if there is no function of theirs."""
+    for spec in step.tasks:
+        if isinstance(spec, PythonMapSpec | PythonReduceSpec):
+            return spec.code.places
+    return None
