@@ -154,7 +154,7 @@ class TaskResult(msgspec.Struct, frozen=True):
     bytes_out: int
     records_in: int
     records_out: int
-    check: str = ""  # XXH3-64 of a part file, as 16 hexadecimal digits
+    check: str = ""  # XXH3-64 of the output file, as 16 hexadecimal digits; empty: there is none
     tokens: int = 0
     spills: int = 0  # times that a map task's memory was full
     passes: int = 0  # times that a record was merged, at most
