@@ -166,6 +166,13 @@ class TaskResult(msgspec.Struct, frozen=True):
     types: tuple[str | None, ...] = ()  # of the columns of a Python job's lines
 
 
+def placed(spec: TaskSpec, output: bytes, runs: tuple[bytes, ...]) -> TaskSpec:
+    """The spec of an attempt: it writes to ``output``, and a reduce task that names no runs merges these."""
+    if isinstance(spec, ReduceSpec | PythonReduceSpec) and not spec.runs:
+        return msgspec.structs.replace(spec, output=output, runs=runs)
+    return msgspec.structs.replace(spec, output=output)
+
+
 def encode_spec(spec: TaskSpec) -> bytes:
     """The spec as bytes; opaque to whoever carries them."""
     return msgspec.msgpack.encode(spec)
