@@ -49,7 +49,7 @@ def run_map(spec: MapSpec, env: TaskEnv) -> TaskResult:
             bytes_in = sum(feed_span(feed, span, env.progress, copied=is_copied(spec.keys)) for span in spec.spans)
         sink.finish()
     result = TaskResult(
-        spec.task, spec.output, bytes_in, run.size, sink.tokens, run.records, tokens=sink.tokens, spills=sink.spills,
+        spec.task, spec.output, bytes_in, run.size, sink.tokens, run.records, run.check, sink.tokens, sink.spills,
         memory=sink.memory_peak, splitters=sink.splitters if isinstance(sink, Combiner) and spec.choose else None,
     )  # fmt: skip
     env.give(sink)

@@ -102,8 +102,8 @@ def _run_pairs(task: _Task) -> TaskResult:
             collector.finish()
     env.give(store)
     return TaskResult(
-        spec.task, spec.output, bytes_in, run.size, records_in, run.records, tokens=collector.drain.pairs,
-        spills=collector.spills, memory=collector.memory_peak, key_type=collector.keys.type,
+        spec.task, spec.output, bytes_in, run.size, records_in, run.records, run.check, collector.drain.pairs,
+        collector.spills, memory=collector.memory_peak, key_type=collector.keys.type,
         counters=task.ctx.counts(),
     )  # fmt: skip
 

@@ -67,8 +67,8 @@ class PythonOutput:
 
     @property
     def check(self) -> str:
-        """XXH3-64 of a part file, as 16 hexadecimal digits."""
-        return self._file.check if isinstance(self._file, PartWriter) else ""
+        """XXH3-64 of the file, as 16 hexadecimal digits."""
+        return self._file.check
 
     def __enter__(self) -> PythonOutput:
         self._file.__enter__()

@@ -154,7 +154,7 @@ class TaskResult(msgspec.Struct, frozen=True):
     bytes_out: int
     records_in: int
     records_out: int
-    check: str = ""  # XXH3-64 of a part file, as 16 hexadecimal digits
+    check: str = ""  # XXH3-64 of the output file, as 16 hexadecimal digits; empty: there is none
     tokens: int = 0
     spills: int = 0  # times that a map task's memory was full
     passes: int = 0  # times that a record was merged, at most
@@ -164,6 +164,13 @@ class TaskResult(msgspec.Struct, frozen=True):
     key_type: str = ""  # of the pairs that a Python map task made: letters; empty: there were none
     counters: tuple[tuple[str, int], ...] = ()  # of a user's functions: name and value
     types: tuple[str | None, ...] = ()  # of the columns of a Python job's lines
+
+
+def placed(spec: TaskSpec, output: bytes, runs: tuple[bytes, ...]) -> TaskSpec:
+    """The spec of an attempt: it writes to ``output``, and a reduce task that names no runs merges these."""
+    if isinstance(spec, ReduceSpec | PythonReduceSpec) and not spec.runs:
+        return msgspec.structs.replace(spec, output=output, runs=runs)
+    return msgspec.structs.replace(spec, output=output)
 
 
 def encode_spec(spec: TaskSpec) -> bytes:

@@ -30,6 +30,9 @@ class TaskEnv:
         progress: called with bytes of input consumed, at least every few MiB; may raise to
             stop the task.
         note: called with a kind, ``log`` or ``status``, and a text of the user's function.
+
+    Attributes:
+        slot: the process's, in the disk budgets of its jobs (:mod:`mrcore.storage.budget`).
     """
 
     def __init__(
@@ -39,7 +42,8 @@ class TaskEnv:
     ) -> None:
         self.progress, self.note = progress, note
         self._kept: Kept | None = None
-        self._budgets: dict[bytes, DiskBudget] = {}
+        self.slot = 0
+        self._budgets: dict[tuple[bytes, int], DiskBudget] = {}
 
     def take(self, kind: Callable[[S], K], scheme: S) -> K:
         """An empty combiner or the like, its memory used before if possible. Give it back only when it is sound."""
@@ -61,9 +65,10 @@ class TaskEnv:
         """The job's disk budget."""
         if disk is None:
             return None
-        if disk.counter not in self._budgets:
-            self._budgets[disk.counter] = DiskBudget(disk.counter, disk.limit)
-        return self._budgets[disk.counter]
+        at = disk.counter, self.slot
+        if at not in self._budgets:
+            self._budgets[at] = DiskBudget(disk.counter, disk.limit, self.slot)
+        return self._budgets[at]
 
 
 def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
@@ -72,6 +77,8 @@ def run_task(spec: TaskSpec, env: TaskEnv) -> TaskResult:
     On any error the attempt's file is gone and the error is an
     :class:`~mrcore.errors.MrcoreError`, unless it is a bug.
     """
+    if (disk := env.disk(spec.disk)) is not None:
+        disk.begin()
     try:
         return _run(spec, env)
     except MemoryError as error:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from mrcore.storage.budget import DiskBudget
 
+CHECK_BYTES = 4 << 20  # that are read at a time to check a file
+
 
 class PartWriter:
     """Writes a part file; a context manager.
@@ -76,6 +78,20 @@ class PartWriter:
                 os.unlink(self.path)
             if self._disk is not None:
                 self._disk.give(self._taken - (self.size if kind is None else 0))
+
+
+def file_check(path: bytes) -> tuple[int, str]:
+    """Size of a file that is there, and its checksum as its writer's ``check`` says it: part file or run file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    size, check = 0, xxh3_64()
+    with reading(path), open(path, "rb", buffering=0) as file, memoryview(bytearray(CHECK_BYTES)) as piece:
+        while count := file.readinto(piece):
+            check.update(piece[:count])
+            size += count
+    return size, check.hexdigest()
 
 
 def read_part(path: bytes, size: int, check: str) -> bytes:

@@ -32,6 +32,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from bisect import bisect_left
 from typing import NamedTuple
 
 import lz4.block
@@ -99,6 +100,7 @@ class RunWriter:
         self.partitions = partitions
         self._sync = sync
         self._disk = disk
+        self._check = xxh3_64()
         self._skip = 0  # blocks that are not worth a try at compression
         self._segments: list[Segment] = []
         self.size = self._at = self._taken = self._sent = 0
@@ -121,6 +123,7 @@ class RunWriter:
             self._file.write(data)
         except OSError as error:
             raise write_error(self.path, error) from error
+        self._check.update(data)
         if self._sync and self._at - self._sent >= WRITEBACK_BYTES:
             # What the buffer still holds is sent with the next piece.
             start_writeback(self._file.fileno(), self._sent, self._at - self._sent - _WRITE_BUFFER)
@@ -162,6 +165,11 @@ class RunWriter:
         check.update(stored)
         self._write(sizes + _CHECK.pack(check.intdigest()))
         self._write(stored)
+
+    @property
+    def check(self) -> str:
+        """XXH3-64 of all bytes that were written, as 16 hexadecimal digits."""
+        return self._check.hexdigest()
 
     @property
     def segments(self) -> int:
@@ -298,13 +306,7 @@ class RunReader:
 
     def segments(self, partition: int) -> list[Segment]:
         """The runs of a partition, in the order they were written."""
-        low, high = 0, self.segment_count
-        while low < high:
-            middle = (low + high) // 2
-            if self.segment(middle).partition < partition:
-                low = middle + 1
-            else:
-                high = middle
+        low = bisect_left(range(self.segment_count), partition, key=lambda index: self.segment(index).partition)
         found: list[Segment] = []
         while low < self.segment_count and (segment := self.segment(low)).partition == partition:
             if found and segment.offset < found[-1].offset + found[-1].size:

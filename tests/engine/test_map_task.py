@@ -15,6 +15,7 @@ from mrcore.engine.task import TaskEnv, run_task
 from mrcore.errors import BudgetError, InputError, MrcoreError
 from mrcore.kernels.merge import decode
 from mrcore.storage.budget import DiskBudget
+from mrcore.storage.partfile import file_check
 from mrcore.storage.runfile import RunReader
 from mrcore.testing import reference
 
@@ -45,6 +46,7 @@ def run(
     result = run_task(spec, env or TaskEnv())
     parts = []
     with RunReader(output) as reader:
+        assert (result.bytes_out, result.check) == file_check(output)
         assert result.bytes_out == reader.size
         for partition in range(reader.partitions):
             total = Counter()

@@ -14,6 +14,7 @@ from mrcore.engine.user_code import Enough
 from mrcore.errors import CorruptionError, SerializationError
 from mrcore.formats.typed_text import find_named, parse_line, read_typed
 from mrcore.kernels.chain import Chain
+from mrcore.storage.partfile import file_check
 
 LITERALS = [None, True, 5, -1.5, "a\tb", b"\0", (1, "x"), [1, [2]], {"k": (None, b"v")}, ()]
 PICKLED = [{1}, 1 + 2j, float("inf"), [float("nan")], 1 << 20_000, frozenset(), range(2), bytearray(b"x")]
@@ -109,6 +110,14 @@ def test_lines_of_pairs_and_their_types(tmp_path):
     assert written.taker.types == ("str", "int")
     assert written.size == os.path.getsize(tmp_path / "part")
     assert list(read_typed(os.fsencode(tmp_path / "part"), written.taker.types)) == pairs
+
+
+@pytest.mark.parametrize("how", [{}, {"columns": 0, "keyed": True}, {"keyed": True}], ids=str)
+def test_its_check_is_that_of_the_file_of_whatever_kind(tmp_path, how):
+    with output(tmp_path / "part", **how) as written:
+        take(written, [(1, 2), ("x" * 100_000, None)])
+        written.finish()
+    assert (written.size, written.check) == file_check(os.fsencode(tmp_path / "part"))
 
 
 def test_types_that_are_given_hold_from_the_first_value(tmp_path):

@@ -1,8 +1,22 @@
 """A spec travels as bytes and comes back equal, whatever its paths are."""
 
+import msgspec
 import pytest
 
-from mrcore.engine.spec import Disk, Keys, MapSpec, ReduceSpec, Span, decode_spec, encode_spec
+from mrcore.engine.spec import (
+    Code,
+    Disk,
+    Elements,
+    Keys,
+    MapSpec,
+    PythonMapSpec,
+    PythonReduceSpec,
+    ReduceSpec,
+    Span,
+    decode_spec,
+    encode_spec,
+    placed,
+)
 
 SPANS = (Span(b"\xfe", 0, 1 << 62, -1), Span(b"", 3, 4, 5, 6))
 SPECS = [
@@ -19,3 +33,28 @@ SPECS = [
 def test_a_spec_comes_back_equal(spec):
     assert decode_spec(encode_spec(spec)) == spec
     assert encode_spec(decode_spec(encode_spec(spec))) == encode_spec(spec)
+
+
+CODE = Code(b"code", 1, "", ())
+DISK = Disk(b"counter", 5)
+REDUCES = [
+    ReduceSpec(3, b"", (), 1, "files", documents=b"names", disk=DISK),
+    PythonReduceSpec(3, b"", (), CODE, 1, "(si)", "elements", DISK, True, False, ("int",)),
+]
+MAPS = [
+    MapSpec(3, b"", SPANS, Keys(), 2, None, 1, disk=DISK),
+    PythonMapSpec(3, b"", CODE, 1, SPANS, elements=(Elements(b"from", 2),), disk=DISK),
+]
+
+
+@pytest.mark.parametrize("spec", REDUCES, ids=lambda spec: type(spec).__name__)
+def test_a_reduce_task_without_runs_is_placed_with_those_that_there_are(spec):
+    wanted = {**msgspec.structs.asdict(spec), "output": b"out", "runs": (b"a", b"\xff")}
+    assert msgspec.structs.asdict(placed(spec, b"out", (b"a", b"\xff"))) == wanted
+    named = msgspec.structs.replace(spec, runs=(b"mine",))
+    assert placed(named, b"out", (b"a",)) == msgspec.structs.replace(named, output=b"out")
+
+
+@pytest.mark.parametrize("spec", MAPS, ids=lambda spec: type(spec).__name__)
+def test_a_map_task_is_placed_where_it_writes_and_reads_what_it_read(spec):
+    assert placed(spec, b"out", (b"a",)) == msgspec.structs.replace(spec, output=b"out")

@@ -8,7 +8,7 @@ import pytest
 
 import mrcore
 from mrcore.errors import BudgetError, DiskFullError, InputError, OutputExistsError
-from mrcore.storage.budget import STEP, DiskBudget
+from mrcore.storage.budget import SLOTS_MAX, STEP, DiskBudget
 from mrcore.storage.runfile import RunReader, RunWriter
 
 HEAD_AND_TRAILER = 16 + 40
@@ -134,6 +134,112 @@ def test_processes_that_take_and_give_at_once_never_have_more_than_the_limit(cou
     assert held <= budget.peak <= limit
     assert refused > 0
     assert beyond == 0
+
+
+# ---- slots of workers ------------------------------------------------------------------------------------
+
+
+def test_what_a_dead_workers_attempt_took_is_given_back_for_it(counter, path):
+    budget = DiskBudget.create(counter, None)
+    budget.take(7 * STEP, path)  # the coordinator's own
+    workers = [DiskBudget(counter, None, slot) for slot in (1, 2, SLOTS_MAX - 1)]
+    for number, worker in enumerate(workers, 1):
+        worker.take(number * STEP + 5, path)
+        worker.give(5)
+    assert budget.held == (7 + 1 + 2 + 3) * STEP
+    assert [budget.reclaim(slot) for slot in (2, 2, SLOTS_MAX - 1, 3)] == [2 * STEP, 0, 3 * STEP, 0]
+    assert (budget.held, budget.peak) == (8 * STEP, 13 * STEP + 5)
+    workers[0].give(STEP)  # the living count on
+    assert budget.held == 7 * STEP
+    assert (budget.reclaim(1), budget.reclaim(0), budget.held) == (0, 0, 7 * STEP)
+
+
+def test_a_finished_attempts_bytes_stay_held_when_its_worker_dies_in_the_next_one(counter, path):
+    budget, worker = DiskBudget.create(counter, None), DiskBudget(counter, None, 5)
+    worker.take(3 * STEP, path)
+    worker.begin()
+    worker.take(2 * STEP, path)
+    assert budget.reclaim(5) == 2 * STEP
+    assert budget.held == 3 * STEP
+
+
+def test_a_worker_that_dies_after_its_output_was_accepted_takes_nothing_away(counter, path):
+    budget, worker = DiskBudget.create(counter, None), DiskBudget(counter, None, 5)
+    worker.take(3 * STEP, path)
+    budget.settle(5)
+    assert budget.reclaim(5) == 0
+    assert budget.held == 3 * STEP
+
+
+def test_a_refused_take_is_not_in_the_slot_and_an_exact_one_is(counter, path):
+    budget, worker = DiskBudget.create(counter, STEP + 100), DiskBudget(counter, STEP + 100, 1)
+    assert [worker.take(1, path), worker.take(60, path)] == [STEP, 60]
+    with pytest.raises(BudgetError):
+        worker.take(41, path)
+    assert budget.reclaim(1) == STEP + 60
+    assert budget.held == 0
+
+
+def test_a_slot_below_zero_makes_no_room(counter):
+    """Nothing of ours gives back more than it took; a worker that was out of its mind may have."""
+    budget, worker = DiskBudget.create(counter, None, 50), DiskBudget(counter, None, 1)
+    worker.give(20)
+    assert (budget.reclaim(1), budget.held) == (0, 30)
+    assert budget.reclaim(1) == 0
+
+
+KILLED = """
+import os, signal, sys
+from mrcore.storage.budget import DiskBudget
+from mrcore.storage.runfile import RunWriter
+
+budget = DiskBudget(sys.argv[1].encode(), 100 << 20, 3)
+for attempt in ("finished", "killed"):
+    budget.begin()
+    with RunWriter((sys.argv[2] + attempt).encode(), 1, sync=False, disk=budget) as run:
+        run.segment(0, (os.urandom(1 << 20) for _ in range(5)), lambda: 1)
+        if attempt == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_is_killed_leaves_what_its_finished_files_have(counter, path):
+    budget = DiskBudget.create(counter, 100 << 20)
+    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(mrcore.__file__))}
+    done = subprocess.run([sys.executable, "-P", "-c", KILLED, os.fsdecode(counter), os.fsdecode(path)], env=env)
+    assert done.returncode == -9
+    finished = os.path.getsize(path + b"finished")
+    assert budget.held - finished >= 5 << 20
+    assert budget.reclaim(3) >= 5 << 20
+    assert budget.held == finished
+
+
+# ---- counters of jobs that are resumed -------------------------------------------------------------------
+
+
+def test_a_counter_begins_with_the_bytes_that_are_there(counter, path):
+    budget = DiskBudget.create(counter, 3 * STEP, 2 * STEP)
+    assert (budget.held, budget.peak) == (2 * STEP, 2 * STEP)
+    assert budget.take(1, path) == STEP
+    with pytest.raises(BudgetError):
+        budget.take(1, path)
+
+
+def test_more_bytes_than_the_limit_must_go_before_any_are_taken(counter, path):
+    budget = DiskBudget.create(counter, 100, 130)
+    with pytest.raises(BudgetError):
+        budget.take(1, path)
+    budget.give(60)
+    assert budget.take(30, path) == 30
+
+
+def test_a_counter_that_is_replaced_is_counted_in_by_those_who_have_it_open_alone(counter, path):
+    old = DiskBudget.create(counter, None)
+    new = DiskBudget.create(counter, None, 9, replace=True)
+    reader = DiskBudget(counter, None, 1)
+    old.take(STEP, path)
+    assert (old.held, new.held, reader.held) == (STEP, 9, 9)
+    assert DiskBudget.create(counter + b"2", None, replace=True).held == 0  # there was none
 
 
 # ---- the writer of run files -----------------------------------------------------------------------------

@@ -5,9 +5,9 @@ import os
 import pytest
 import xxhash
 
-from mrcore.errors import DiskFullError, OutputExistsError
+from mrcore.errors import DiskFullError, InputError, OutputExistsError
 from mrcore.storage import partfile
-from mrcore.storage.partfile import PartWriter
+from mrcore.storage.partfile import PartWriter, file_check
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -56,3 +56,21 @@ def test_a_file_that_is_there_is_not_touched(tmp_path):
     with pytest.raises(OutputExistsError):
         PartWriter(os.fsencode(tmp_path / "part"))
     assert (tmp_path / "part").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 20, 25])
+def test_a_file_that_is_there_has_the_size_and_check_that_its_writer_says(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(partfile, "CHECK_BYTES", 10)
+    path = os.fsencode(tmp_path / "part")
+    written = os.urandom(size)
+    with PartWriter(path, sync=False) as part:
+        part.write(written)
+    assert file_check(path) == (part.size, part.check) == (size, xxhash.xxh3_64_hexdigest(written))
+
+
+def test_what_cannot_be_read_has_no_check(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    for name, said in (("nowhere", "no such file"), (".", "is a directory")):
+        with pytest.raises(InputError, match=said):
+            file_check(os.fsencode(tmp_path / name))
+    assert os.listdir("/proc/self/fd") == before

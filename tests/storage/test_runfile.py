@@ -11,6 +11,7 @@ import xxhash
 from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.errors import CorruptionError, DiskFullError, InputError, MrcoreError, OutputExistsError
 from mrcore.kernels.merge import decode
+from mrcore.storage.partfile import file_check
 from mrcore.storage.runfile import BLOCK_SIZE, KINDS, RunReader, RunWriter
 from mrcore.testing import reference
 
@@ -279,3 +280,13 @@ def test_a_full_disk_leaves_no_file_at_whatever_byte_it_fills_up(small_disk):
         except MrcoreError as error:
             assert isinstance(error, DiskFullError)
         assert os.listdir(small_disk) == ["fill"]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize("given", [[], CONTENT], ids=["empty", "segments"])
+def test_a_writers_check_is_that_of_the_whole_file(path, given, sync):
+    with RunWriter(path, len(given), sync=sync) as run:
+        for partition, runs in enumerate(given):
+            for pairs in runs:
+                run.segment(partition, [reference.encode_records(pairs)], pairs.__len__)
+    assert (run.size, run.check) == file_check(path) == (len(read(path)), xxhash.xxh3_64_hexdigest(read(path)))
