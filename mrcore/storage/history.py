@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 
 import msgspec
@@ -22,6 +21,7 @@ from mrcore.storage.history_files import (
     LOGS,
     STATUS,
     jobs_folder,
+    log_name,
     make_folders,
     new_id,
     prune_often,
@@ -38,11 +38,9 @@ EVENTS_BYTES_MAX = 64 << 20
 BUFFER_BYTES = 64 << 10
 BUFFER_AGE_NS = 500_000_000
 STATUS_INTERVAL_NS = 1_000_000_000
-WORKER_NAME_MAX = 100
 OUTCOMES = ("succeeded", "failed", "cancelled", "interrupted")
 
 _NEW_TRIES = 10  # for a name that no other job of the same microsecond has
-_ODD = re.compile(rb"[^A-Za-z0-9_-]")
 
 
 class JobRecord:
@@ -61,6 +59,8 @@ class JobRecord:
         self._waiting: list[bytes] = []
         self._waiting_bytes = self._waiting_since_ns = self._written_bytes = 0
         self._progress: dict[str, object] = {}
+        self._phases: dict[str, list[int]] = {}  # the count in _tasks that tasks of "p0.1" belong to
+        self._tasks: dict[str, list[int]] = {}  # by a phase's name: committed, and all
         self._changed = False
         self._status_due_ns = 0
         self._wrong = ""  # why events are no longer written
@@ -118,7 +118,11 @@ class JobRecord:
 
         Cost: two microseconds, and every 64 KiB a write. Past ``EVENTS_BYTES_MAX`` there is one more event,
         ``left_out``, and no further ones.
+
+        Of ``phase`` and ``end`` events it keeps count, so that progress knows how many tasks are done.
         """
+        if event in ("phase", "end"):
+            self._count(event, fields)
         if self._events < 0:
             return
         now = time.monotonic_ns()
@@ -135,6 +139,18 @@ class JobRecord:
         if self._written_bytes > EVENTS_BYTES_MAX:
             self._tried(self._flush)
             self._stop_events()
+
+    def _count(self, event: str, fields: dict[str, object]) -> None:
+        if event == "phase":
+            tasks = fields.get("tasks")
+            counts = self._tasks.setdefault(str(fields.get("name")), [0, 0])
+            counts[1] += tasks if isinstance(tasks, int) else 0
+            self._phases[f"p{str(fields.get('step', 0)).removeprefix('p')}.{fields.get('stage', 0)}"] = counts
+        elif fields.get("outcome") == "committed":
+            stage = str(fields.get("attempt")).rsplit(".", 2)[0]
+            if stage in self._phases:
+                self._phases[stage][0] += 1
+        self._changed = True
 
     def progress(self, **fields: object) -> None:
         """Keeps numbers for `mrcore jobs`; :meth:`tick` writes them. Numbers that are not named stay."""
@@ -153,8 +169,7 @@ class JobRecord:
 
     def log_file(self, worker: str) -> bytes:
         """Where that worker's standard output and error go. Whoever opens it does so with O_APPEND and mode 0600."""
-        name = _ODD.sub(lambda found: b"%%%02X" % found[0][0], plain_text(worker).encode())[:WORKER_NAME_MAX]
-        return os.path.join(self.folder, LOGS.encode(), name + b".log")
+        return os.path.join(self.folder, LOGS.encode(), log_name(worker))
 
     def cancel_wanted(self) -> bool:
         """Whether `mrcore jobs cancel` asked for its end. Cost: one call of the system."""
@@ -198,7 +213,8 @@ class JobRecord:
 
     def _write_status(self, more: dict[str, object]) -> None:
         wrong = {"history_error": self._wrong} if self._wrong else {}
-        self._replace(STATUS, {"t": time.monotonic_ns() - self._began_ns} | self._progress | wrong | more)
+        tasks = {"tasks": self._tasks} if self._tasks else {}
+        self._replace(STATUS, {"t": time.monotonic_ns() - self._began_ns} | tasks | self._progress | wrong | more)
 
     def _replace(self, name: str, content: dict[str, object]) -> None:
         path = os.path.join(self.folder, name.encode())

@@ -16,11 +16,17 @@ import re
 import shutil
 import time
 
+from mrcore.errors import plain_text
+
 JOBS_MAX = 200
 BYTES_MAX = 512 << 20
 MEASURE_INTERVAL_S = 60
 HIDDEN_OLD_S = 60
 """A hidden folder this old is no record in the making."""
+
+LOG_END = b".log"
+_NAME_MAX = 100  # bytes of a worker's name that are kept
+_ODD = re.compile(rb"[^A-Za-z0-9_-]")
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 LOCK, JOB, STATUS, EVENTS, CANCEL, LOGS = "lock", "job.json", "status.json", "events.jsonl", "cancel", "logs"
@@ -76,6 +82,11 @@ def _folders(root: bytes) -> list[str]:
             return sorted(os.fsdecode(e.name) for e in entries if e.is_dir(follow_symlinks=False))
     except FileNotFoundError:
         return []
+
+
+def log_name(worker: str) -> bytes:
+    """The file in ``logs`` for a worker: letters, digits, ``_`` and ``-`` as they are, other bytes as ``%XX``."""
+    return _ODD.sub(lambda found: b"%%%02X" % found[0][0], plain_text(worker).encode())[:_NAME_MAX] + LOG_END
 
 
 def take_lock(folder: bytes) -> int:
