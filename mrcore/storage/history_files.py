@@ -4,7 +4,7 @@
 ``$XDG_STATE_HOME/mrcore/jobs``. It is made under a hidden name, ``.ID``, and renamed when its lock is
 held, so whoever sees ``ID`` can tell by the lock whether its job lives; the lock of a dead process
 is free. To remove one, its lock is taken, it is hidden again, and then emptied: nobody ever reads
-half a record, and of two that prune at once one finds the lock taken or the folder gone.
+half a record. One process prunes at a time.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _ODD = re.compile(rb"[^A-Za-z0-9_-]")
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 LOCK, JOB, STATUS, EVENTS, CANCEL, LOGS = "lock", "job.json", "status.json", "events.jsonl", "cancel", "logs"
-MEASURED = ".measured"
-"""Its time of change says when the sizes of all records were last added up."""
+PRUNED = ".pruned"
+"""Who prunes holds its lock; its time of change says when the sizes of all records were last added up."""
 
 
 def jobs_folder() -> bytes:
@@ -131,28 +131,38 @@ def prune_often(root: bytes) -> None:
     Raises:
         OSError: the folder cannot be listed or written.
     """
-    measured = os.path.join(root, MEASURED.encode())
     try:
-        due = abs(time.time() - os.stat(measured).st_mtime) > MEASURE_INTERVAL_S
+        due = abs(time.time() - os.stat(os.path.join(root, PRUNED.encode())).st_mtime) > MEASURE_INTERVAL_S
     except FileNotFoundError:
         due = True
-    if due:
-        os.close(os.open(measured, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        os.utime(measured)
     prune(root, bytes_max=BYTES_MAX if due else None)
 
 
 def prune(root: bytes, jobs_max: int = JOBS_MAX, bytes_max: int | None = BYTES_MAX) -> None:
     """Removes the oldest records that are too many or too large together, but none whose job lives.
 
-    The records of living jobs count too. What cannot be removed stays. Symbolic links are not followed.
+    The records of living jobs count too. What cannot be removed stays. Symbolic links are not followed. While
+    another process does the same, nothing is done.
 
     Args:
         bytes_max: of all files together; None: any number, and then nothing is measured.
 
     Raises:
-        OSError: the folder cannot be listed.
+        OSError: the folder cannot be listed or written.
     """
+    fd = os.open(os.path.join(root, PRUNED.encode()), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if bytes_max is not None:
+            os.utime(fd)
+        _prune(root, jobs_max, bytes_max)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(fd)
+
+
+def _prune(root: bytes, jobs_max: int, bytes_max: int | None) -> None:
     names = _folders(root)
     for name in names:
         if name[:1] == "." and ID.fullmatch(name[1:]):
@@ -193,7 +203,7 @@ def _remove(root: bytes, name: str) -> bool:
         if fd >= 0:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(folder, hidden)
-    except OSError:  # its job lives, another process removes it, or we may not
+    except OSError:  # its job lives, it is being looked at just now, or we may not
         return not os.path.lexists(folder)
     finally:
         if fd >= 0:

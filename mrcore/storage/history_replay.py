@@ -188,7 +188,7 @@ class Replay:
     def _end_phases(self) -> None:
         """A phase reaches to the end of its last attempt; one without attempts to the next phase."""
         starts = [phase.start_ns for phase in self.phases[1:]] + [self.last_ns]
-        for phase, next_ns in zip(self.phases, starts, strict=True):
+        for phase, next_ns in zip(self.phases, starts, strict=False):
             phase.end_ns = max((attempt.end_ns for attempt in phase.attempts), default=next_ns)
 
 
