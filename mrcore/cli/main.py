@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from mrcore.cli import distinct, doctor, index, inspect, ngrams, run, simulate, wordcount
+    from mrcore.cli import distinct, doctor, index, inspect, jobs, ngrams, run, simulate, trace, wordcount
 
     parser = _Parser(
         prog="mrcore",
@@ -52,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_parser(verbs)
     doctor.add_parser(verbs)
     inspect.add_parser(verbs)
+    jobs.add_parser(verbs)
+    trace.add_parser(verbs)
     simulate.add_parser(verbs)
     return parser
 
