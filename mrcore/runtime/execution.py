@@ -71,7 +71,7 @@ class Execution:
             self.work = stack.enter_context(temporary(tmp) if sink is None else sink.open(tmp))
             stack.push(self._keep_work)
             held = self._resume() if sink is not None and sink.resumed else 0
-            self.disk = DiskBudget.create(self.work.file("disk"), self._options.tmp_limit, held=held)
+            self.disk = DiskBudget.create(self.work.file("disk"), self._options.tmp_limit, held, replace=True)
             stack.enter_context(contextlib.closing(self.disk))
             self._stack = stack.pop_all()
         return self

@@ -205,6 +205,8 @@ class LocalStep(Observer):
                 attempt = _id(message.attempt)
                 member.attempts.pop(attempt, None)
                 was_stopped = member.stops.pop(attempt, None) is not None
+                if self._means.disk is not None:
+                    self._means.disk.settle(member.disk_slot)
                 self._means.timeline.attempt_said(message, attempt, worker, was_stopped)
                 if isinstance(message, wire.AttemptFailed):
                     self._count(attempt, 0)

@@ -113,7 +113,7 @@ def _identity(pipeline: Pipeline, options: Options, plan: PipelinePlan) -> Ident
     about["partitions"] = list(pipeline.partitions)
     code = tuple(fingerprint(program) for program in pipeline.stages)
     paths = [source.path for source in plan.inputs]
-    return identity_of(pipeline.describe(), about, paths, code=code, job_file=options.job_file)
+    return identity_of(pipeline.describe(), about, paths, code, options.job_file)
 
 
 class _Run:

@@ -72,7 +72,7 @@ class Options(NamedTuple):
     tmp_limit: int | None = None  # bytes of intermediate files
     faults: Faults = Faults()
     needs: Needs = Needs()
-    job_file: bytes = b""  # that the job was read from, which a job that goes on must find unchanged
+    job_file: str = ""  # checksum of the file that the job was read from, if it was
 
 
 class Plan(NamedTuple):
