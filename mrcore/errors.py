@@ -28,6 +28,9 @@ class InputError(MrcoreError):
 class BadRecordError(InputError):
     """A record that does not follow its format."""
 
+    record: tuple[bytes, int] | None = None
+    """The record's name, as of :mod:`mrcore.engine.record_page`, where a task can pass over it."""
+
 
 class OutputExistsError(MrcoreError):
     """Output that is there already, or a place that cannot be written."""
@@ -50,6 +53,9 @@ class UserCodeError(MrcoreError):
 
     user_traceback = ""
     """The function's own traceback as text, if it raised."""
+
+    record: tuple[bytes, int] | None = None
+    """The name of the record at work, as of :mod:`mrcore.engine.record_page`, where a task can pass over it."""
 
 
 class SerializationError(MrcoreError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple
 
 from mrcore.engine.collector import Collector, PairStore, scheme_of
 from mrcore.engine.combiner import WINDOW
@@ -13,11 +12,12 @@ from mrcore.engine.map_task import feed_span
 from mrcore.engine.pickling import loads
 from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
+from mrcore.engine.record_page import RecordPage, offsets_of
 from mrcore.engine.spec import TaskResult
 from mrcore.engine.user_code import Enough, raised_by_us, set_up, user_code
 from mrcore.errors import BadRecordError, shown
 from mrcore.kernels.chain import Chain
-from mrcore.kernels.drain import RecordFeed
+from mrcore.kernels.drain import ElementFeed, RecordFeed
 from mrcore.kernels.output import elements_of
 from mrcore.storage.runfile import RunReader, RunWriter
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mrcore.engine.batches import BatchFeed
-    from mrcore.engine.program import Program
-    from mrcore.engine.spec import PythonMapSpec
+    from mrcore.engine.spec import PythonMapSpec, Span
     from mrcore.engine.task import TaskEnv
     from mrcore.kernels.chain import Taker
 
@@ -52,13 +51,15 @@ class _Sink:
         return self.records.feed(data, start, stop, final)
 
 
-class _Task(NamedTuple):
+class _Task:
     """One map task at work."""
 
-    spec: PythonMapSpec
-    program: Program
-    ctx: Context
-    env: TaskEnv
+    def __init__(self, spec: PythonMapSpec, env: TaskEnv) -> None:
+        self.spec, self.env = spec, env
+        self.program = read_program(spec.code)
+        self.ctx = Context(spec.task, "map", env.note)
+        self.page = env.page or RecordPage.private()
+        self.skipped = 0
 
     def where(self) -> str:
         """The record at work, for an error."""
@@ -71,8 +72,8 @@ class _Task(NamedTuple):
 
 def run_python_map(spec: PythonMapSpec, env: TaskEnv) -> TaskResult:
     """Runs a map task of users' functions; see :func:`mrcore.engine.task.run_task`."""
-    program = read_program(spec.code)
-    task = _Task(spec, program, Context(spec.task, "map", env.note), env)
+    task = _Task(spec, env)
+    program = task.program
     if spec.emit == "pairs":
         return _run_pairs(task)
     keyed = spec.emit != "lines"
@@ -87,7 +88,7 @@ def run_python_map(spec: PythonMapSpec, env: TaskEnv) -> TaskResult:
         output.finish()
     return TaskResult(
         spec.task, spec.output, bytes_in, output.size, records_in, taker.records, output.check,
-        counters=task.ctx.counts(), types=taker.types,
+        counters=task.ctx.counts(), types=taker.types, skipped=task.skipped,
     )  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def _run_pairs(task: _Task) -> TaskResult:
     return TaskResult(
         spec.task, spec.output, bytes_in, run.size, records_in, run.records, run.check, collector.drain.pairs,
         collector.spills, memory=collector.memory_peak, key_type=collector.keys.type,
-        counters=task.ctx.counts(),
+        counters=task.ctx.counts(), skipped=task.skipped,
     )  # fmt: skip
 
 
@@ -114,7 +115,10 @@ def _run_source(task: _Task, taker: Taker) -> tuple[int, int]:
     chain = Chain(program.steps, taker, ctx)
     with user_code(task.where):
         set_up(program.setup, ctx)
-    read = _run_elements(task, chain) if task.spec.elements else _run_text(task, chain)
+    try:
+        read = _run_elements(task, chain) if task.spec.elements else _run_text(task, chain)
+    finally:
+        task.page.close()
     if program.teardown is not None:
         with user_code(task.where, task.spec.memory):
             made = program.teardown(ctx)
@@ -124,48 +128,61 @@ def _run_source(task: _Task, taker: Taker) -> tuple[int, int]:
 
 
 def _run_text(task: _Task, chain: Chain) -> tuple[int, int]:
-    spec, program, ctx = task.spec, task.program, task.ctx
-    tokenizer, lower = table_keys(spec.keys)
-    feed: RecordFeed | BatchFeed
-    if program.batches is not None:
-        from mrcore.engine.batches import BatchFeed
-
-        feed = BatchFeed(program.batches, chain, tokenizer)
-    else:
-        feed = RecordFeed(chain, tokenizer, lower, program.encoding)
-    keys = KeyFeed(spec.keys, _Sink(feed, spec.memory))
+    feed = _feed_of(task, chain)
+    keys = KeyFeed(task.spec.keys, _Sink(feed, task.spec.memory))
     bytes_in = 0
-    for span in spec.spans:
-        ctx.open(span.path, lambda: feed.offset)
-        with user_code(task.where, spec.memory):
-            try:
-                bytes_in += feed_span(keys, span, task.env.progress, copied=True)
-            except UnicodeDecodeError as error:
-                if not raised_by_us(error):
-                    raise
-                raise BadRecordError(
-                    f"not {program.encoding}: {shown(span.path)}, byte {feed.offset + error.start}: "
-                    "name another encoding, or leave it out and take bytes"
-                ) from error
+    try:
+        for span in task.spec.spans:
+            bytes_in += _run_span(task, feed, keys, span)
+    finally:
+        task.skipped = feed.skipped
     return bytes_in, feed.records
 
 
+def _feed_of(task: _Task, chain: Chain) -> RecordFeed | BatchFeed:
+    program = task.program
+    tokenizer, lower = table_keys(task.spec.keys)
+    if program.batches is not None:
+        from mrcore.engine.batches import BatchFeed
+
+        return BatchFeed(program.batches, chain, tokenizer, cell=task.page.cell)
+    return RecordFeed(chain, tokenizer, lower, program.encoding, cell=task.page.cell)
+
+
+def _run_span(task: _Task, feed: RecordFeed | BatchFeed, keys: KeyFeed, span: Span) -> int:
+    task.ctx.open(span.path, lambda: feed.offset)
+    task.page.open(span.path)
+    feed.skip = offsets_of(span.path, task.env.skip)
+    with user_code(task.where, task.spec.memory, task.page.read):
+        try:
+            return feed_span(keys, span, task.env.progress, copied=True)
+        except UnicodeDecodeError as error:
+            if not raised_by_us(error):
+                raise
+            bad = BadRecordError(
+                f"not {task.program.encoding}: {shown(span.path)}, byte {feed.offset + error.start}: "
+                "name another encoding, or leave it out and take bytes"
+            )
+            bad.record = task.page.read()
+            raise bad from error
+
+
 def _run_elements(task: _Task, chain: Chain) -> tuple[int, int]:
-    at = [0]
+    feed = ElementFeed(chain, cell=task.page.cell)
     bytes_in = 0
-    task.ctx.open(None, lambda: at[0])
-    for source in task.spec.elements:
-        with RunReader(source.path) as reader:
-            for segment in reader.segments(source.partition):
-                for block in reader.blocks(segment):
-                    _push(task, chain, elements_of(block, loads), at)
-                    task.env.progress(len(block))
-                bytes_in += segment.size
-    return bytes_in, at[0]
-
-
-def _push(task: _Task, chain: Chain, elements: list[Any], at: list[int]) -> None:
-    with user_code(task.where, task.spec.memory):
-        for element in elements:
-            chain.push(element)
-            at[0] += 1
+    task.ctx.open(None, lambda: feed.offset)
+    try:
+        for source in task.spec.elements:
+            task.page.open(source.path)
+            feed.skip = offsets_of(source.path, task.env.skip)
+            with RunReader(source.path) as reader:
+                for segment in reader.segments(source.partition):
+                    for block in reader.blocks(segment):
+                        elements = elements_of(block, loads)
+                        with user_code(task.where, task.spec.memory, task.page.read):
+                            feed.feed(elements)
+                        task.env.progress(len(block))
+                    bytes_in += segment.size
+    finally:
+        task.skipped = feed.skipped
+    return bytes_in, feed.records

@@ -11,6 +11,7 @@ from mrcore.engine.merging import Limits, Merging, find_runs
 from mrcore.engine.pickling import dumps, loads
 from mrcore.engine.program import read_program
 from mrcore.engine.python_output import PythonOutput
+from mrcore.engine.record_page import RecordPage
 from mrcore.engine.reduce_task import DESCRIPTORS_KEPT
 from mrcore.engine.spec import TaskResult
 from mrcore.engine.user_code import set_up, shown_value, user_code
@@ -47,18 +48,19 @@ def run_python_reduce(spec: PythonReduceSpec, env: TaskEnv) -> TaskResult:
         ) as output,
     ):  # fmt: skip
         merge = merging.final("records", None)
-        _reduce(spec, program, ctx, env, merge, output)
+        skipped = _reduce(spec, program, ctx, env, merge, output)
         output.finish()
     return TaskResult(
         spec.task, spec.output, bytes_in, output.size, merge.records_in, output.taker.records, output.check,
         passes=merging.passes, merged_bytes=merging.merged_bytes, memory=merging.memory_peak,
-        counters=ctx.counts(), types=output.taker.types,
+        counters=ctx.counts(), types=output.taker.types, skipped=skipped,
     )  # fmt: skip
 
 
 def _reduce(
     spec: PythonReduceSpec, program: Program, ctx: Context, env: TaskEnv, merge: Merge, output: PythonOutput
-) -> None:
+) -> int:
+    """Reduces the partition's groups; how many it passed over."""
     shuffle = program.shuffle
     assert shuffle is not None
     values = ValueCodec(dumps, loads)
@@ -69,17 +71,24 @@ def _reduce(
         fold = Folder(aggregate.native, values) if aggregate.native else aggregate.finish
         if isinstance(aggregate, Collect):
             fold = list  # what its finish() calls, without a call of ours for each of millions of keys
+    page = env.page or RecordPage.private()
+    skip = frozenset(name for name, partition in env.skip if partition == spec.task) or None
     reducer = Reducer(
         merge, KeyCodec(spec.key_type), values, chain, output.taker,
         prefix=PREFIX_BYTES if shuffle.place is not None else 0, fold=fold, reduce=shuffle.reduce, ctx=ctx,
-        each=shuffle.each,
+        each=shuffle.each, skip=skip, page=page.name,
     )  # fmt: skip
     with user_code(lambda: f"reduce task {spec.task}"):
         set_up(program.setup, ctx)
-    with user_code(lambda: f"key {shown_value(reducer.key)}, reduce task {spec.task}", spec.memory):
-        while reducer.run(GROUPS_A_CALL):
-            env.progress(0)
-        if program.teardown is not None:
-            made = program.teardown(ctx)
-            if made is not None:
-                chain.push_all(made, "teardown")
+    page.open(b"", spec.task)
+    try:
+        with user_code(lambda: f"key {shown_value(reducer.key)}, reduce task {spec.task}", spec.memory, page.read):
+            while reducer.run(GROUPS_A_CALL):
+                env.progress(0)
+            if program.teardown is not None:
+                made = program.teardown(ctx)
+                if made is not None:
+                    chain.push_all(made, "teardown")
+    finally:
+        page.close()
+    return reducer.skipped

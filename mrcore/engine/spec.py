@@ -164,6 +164,7 @@ class TaskResult(msgspec.Struct, frozen=True):
     key_type: str = ""  # of the pairs that a Python map task made: letters; empty: there were none
     counters: tuple[tuple[str, int], ...] = ()  # of a user's functions: name and value
     types: tuple[str | None, ...] = ()  # of the columns of a Python job's lines
+    skipped: int = 0  # records, elements or groups that were passed over
 
 
 def placed(spec: TaskSpec, output: bytes, runs: tuple[bytes, ...]) -> TaskSpec:

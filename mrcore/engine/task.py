@@ -10,8 +10,10 @@ from mrcore.storage.budget import DiskBudget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import Protocol, TypeVar
+
+    from mrcore.engine.record_page import Record, RecordPage
 
     class Kept(Protocol):
         """What holds memory that the next task can use, if its scheme is the same."""
@@ -30,8 +32,11 @@ class TaskEnv:
         progress: called with bytes of input consumed, at least every few MiB; may raise to
             stop the task.
         note: called with a kind, ``log`` or ``status``, and a text of the user's function.
+        skip: the names of records that a task of users' functions passes over (:mod:`mrcore.engine.record_page`).
+        page: where such a task names the record at work.
 
     Attributes:
+        skip, page: may be set before each task.
         slot: the process's, in the disk budgets of its jobs (:mod:`mrcore.storage.budget`).
     """
 
@@ -39,8 +44,10 @@ class TaskEnv:
         self,
         progress: Callable[[int], None] = lambda count: None,
         note: Callable[[str, str], None] = lambda kind, text: None,
+        skip: Collection[Record] = (),
+        page: RecordPage | None = None,
     ) -> None:
-        self.progress, self.note = progress, note
+        self.progress, self.note, self.skip, self.page = progress, note, skip, page
         self._kept: Kept | None = None
         self.slot = 0
         self._budgets: dict[tuple[bytes, int], DiskBudget] = {}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mrcore.engine.context import Context
+    from mrcore.engine.record_page import Record
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 TEXT_MAX = 500  # letters of an exception's text
@@ -36,15 +37,22 @@ class Enough(Exception):
     """The task has made as many elements as are wanted."""
 
 
+def no_record() -> Record | None:
+    """What a function is called for that is called for no record."""
+    return None
+
+
 @contextlib.contextmanager
-def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
+def user_code(
+    where: Callable[[], str], memory: int = 0, record: Callable[[], Record | None] = no_record
+) -> Iterator[None]:
     """Runs users' functions in the body: their errors are :func:`user_errors`, and what they change is ours again.
 
     The current directory is as it was before. A process that one of them forked, and that comes
     back out of it, ends here: the task is its parent's.
     """
     own = os.getpid()
-    with directory_kept(), user_errors(where, memory):
+    with directory_kept(), user_errors(where, memory, record):
         try:
             yield
         finally:
@@ -52,8 +60,10 @@ def user_code(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
-    """Turns what users' functions raise in the body into a UserCodeError that says ``where()``.
+def user_errors(
+    where: Callable[[], str], memory: int = 0, record: Callable[[], Record | None] = no_record
+) -> Iterator[None]:
+    """Turns what users' functions raise in the body into a UserCodeError that says ``where()``, and has ``record()``.
 
     Raises:
         UserCodeError: a function raised, called ``sys.exit``, or made what cannot be taken.
@@ -66,12 +76,14 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
     except KeyboardInterrupt as error:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise  # Ctrl-C; to a worker, which ignores it, none comes, and the function itself raised this
-        raise _wrapped(error, f"KeyboardInterrupt: {_text(error)}", where) from error
+        raise _wrapped(error, f"KeyboardInterrupt: {_text(error)}", where, record) from error
     except YieldError as error:
         place = "" if error.place is None else " at {} line {}, in {}".format(*error.place)
-        raise UserCodeError(f"{shown(str(error))}{place}: {where()}") from None
+        unfit = UserCodeError(f"{shown(str(error))}{place}: {where()}")
+        unfit.record = record()
+        raise unfit from None
     except ValuesReadError as error:
-        raise _wrapped(error, str(error), where) from error
+        raise _wrapped(error, str(error), where, record) from error
     except RecordTooLarge as error:
         raise BudgetError(
             f"a record of {error.size:,} bytes: {where()}: a task has {memory:,} bytes of memory: "
@@ -79,11 +91,12 @@ def user_errors(where: Callable[[], str], memory: int = 0) -> Iterator[None]:
         ) from None
     except MemoryError as error:
         text = "out of memory in the job's own code"
-        raise _wrapped(error, text, where, "lower -j, or hold less at a time") from error
+        raise _wrapped(error, text, where, record, "lower -j, or hold less at a time") from error
     except SystemExit as error:
-        raise _wrapped(error, f"the job's own code called exit({shown_value(error.code)})", where) from error
+        what = f"the job's own code called exit({shown_value(error.code)})"
+        raise _wrapped(error, what, where, record) from error
     except BaseException as error:
-        raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where) from error
+        raise _wrapped(error, f"{type(error).__name__}: {_text(error)}", where, record) from error
 
 
 def set_up(setup: Callable[[Any], Any] | None, ctx: Context) -> None:
@@ -129,9 +142,11 @@ def _text(error: BaseException) -> str:
 
 
 def _wrapped(
-    error: BaseException, what: str, where: Callable[[], str], remedy: str = "see its traceback"
-) -> UserCodeError:
+    error: BaseException, what: str, where: Callable[[], str], record: Callable[[], Record | None],
+    remedy: str = "see its traceback",
+) -> UserCodeError:  # fmt: skip
     wrapped = UserCodeError(f"{what}: {where()}: {remedy}")
+    wrapped.record = record()
     wrapped.user_traceback = user_traceback(error)
     wrapped.add_note(wrapped.user_traceback)
     return wrapped

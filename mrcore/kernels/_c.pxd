@@ -297,6 +297,10 @@ cdef extern from "mr_shared.h" nogil:
     int64_t mr_shared_add(int64_t *counter, int64_t delta)
     void mr_shared_max(int64_t *counter, int64_t value)
 
+cdef extern from "<stdatomic.h>" nogil:
+    const int memory_order_seq_cst
+    void atomic_signal_fence(int order)
+
 cdef extern from "mr_unicode.h" nogil:
     int mr_unicode_is_token(uint32_t point)
     uint32_t mr_unicode_fold(uint32_t point)

@@ -43,5 +43,14 @@ cdef class RecordFeed:
     cdef readonly bytes undecoded
     cdef readonly size_t offset
     cdef public size_t base
-    cdef readonly int64_t records
+    cdef readonly int64_t records, skipped
+    cdef public object skip
+    cdef int64_t[::1] cell
     cdef int run(self, const uint8_t *text, size_t size, size_t at) except -1
+
+
+cdef class ElementFeed:
+    cdef Chain chain
+    cdef readonly int64_t offset, skipped
+    cdef public object skip
+    cdef int64_t[::1] cell

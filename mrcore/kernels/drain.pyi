@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, Protocol
 
 from typing_extensions import Buffer
@@ -45,13 +45,33 @@ class Drain(Taker):
 
 class RecordFeed:
     base: int
+    skip: Set[int] | None
     @property
     def undecoded(self) -> bytes | None: ...
     @property
     def offset(self) -> int: ...
     @property
     def records(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
     def __init__(
-        self, chain: Chain, tokenizer: str = "lines", lower: bool = False, encoding: str | None = None
+        self,
+        chain: Chain,
+        tokenizer: str = "lines",
+        lower: bool = False,
+        encoding: str | None = None,
+        *,
+        cell: Buffer | None = None,
     ) -> None: ...
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int: ...
+
+class ElementFeed:
+    skip: Set[int] | None
+    @property
+    def offset(self) -> int: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    def __init__(self, chain: Chain, *, cell: Buffer | None = None) -> None: ...
+    def feed(self, elements: list[Any]) -> None: ...

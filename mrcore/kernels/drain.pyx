@@ -1,8 +1,10 @@
 # cython: language_level=3
 """From users' functions to the combiner table and the sort buffer, one pair at a time and no list of them.
 
-A :class:`RecordFeed` cuts text into records and runs a chain on each; a :class:`Drain` stands at
-the chain's end. Where integers are added up, keys wait in a batch of 256, so that the table's
+A :class:`RecordFeed` cuts text into records and runs a chain on each, an :class:`ElementFeed` does it
+with elements; a :class:`Drain` stands at the chain's end. Both feeds pass over records that are to be
+skipped, and store where the record at work begins in a cell that another process may read when this
+one has died. Where integers are added up, keys wait in a batch of 256, so that the table's
 cache lines are asked for before they are needed. All other values go into the sort buffer as
 they are (``mrcore/kernels/codec.pyx``), as do integers that the table cannot add without
 leaving int64.
@@ -31,6 +33,7 @@ cdef enum:
     KEY_MAX = 4096  # longer ones do not wait
     TEXT = 64 << 10
     PREFIX = 2      # bytes of the partition before a key, where a function chooses it
+    NO_RECORD = -1  # in the cell: none is at work
 
 
 PREFIX_BYTES = PREFIX
@@ -235,15 +238,19 @@ cdef class RecordFeed:
         tokenizer: what a record is: one of :data:`mrcore.kernels.tokenize.TOKENIZERS`.
         lower: fold ``A-Z`` to ``a-z``.
         encoding: of the text, or None.
+        cell: an int64 that always says the offset of the record at work, -1 outside of :meth:`feed`. After an
+            error it says at which record.
 
     ``base`` is to be set to the offset in its file of what is fed; ``offset`` is that of the record at work, and
-    ``undecoded`` its bytes, where there is an encoding.
+    ``undecoded`` its bytes, where there is an encoding. Records at the offsets in ``skip``, a set or None, are passed
+    over, neither decoded nor run: they are in ``skipped``, not in ``records``.
     """
 
-    def __init__(self, Chain chain not None, str tokenizer="lines", bint lower=False, str encoding=None):
+    def __init__(self, Chain chain not None, str tokenizer="lines", bint lower=False, str encoding=None, *, cell=None):
         self.chain = chain
         self.tokenizer = TOKENIZERS.index(tokenizer)
         self.lower, self.encoding = lower, encoding
+        self.cell = cell_of(cell)
 
     def feed(self, const uint8_t[::1] data, size_t start, size_t stop, bint final):
         """Runs the records of ``data[start:stop]`` that end inside it; as :meth:`mrcore.kernels.table.CountTable.feed`.
@@ -274,11 +281,16 @@ cdef class RecordFeed:
         if open and final:
             self.run(&data[0] + first, stop - first, first)
             open = False
+        self.cell[0] = NO_RECORD
         return first if open else stop
 
     cdef int run(self, const uint8_t *text, size_t size, size_t at) except -1:
-        record = PyBytes_FromStringAndSize(<const char *>text, size)
         self.offset = self.base + at
+        self.cell[0] = self.offset
+        if self.skip is not None and self.offset in self.skip:
+            self.skipped += 1
+            return 0
+        record = PyBytes_FromStringAndSize(<const char *>text, size)
         self.records += 1
         if self.lower:
             record = (<bytes>record).lower()
@@ -286,3 +298,42 @@ cdef class RecordFeed:
             self.undecoded = record
             record = (<bytes>record).decode(self.encoding)
         return self.chain.run(record, 0)
+
+
+cdef class ElementFeed:
+    """Runs a chain on elements, one after the other.
+
+    Args:
+        chain: is given each.
+        cell: as :class:`RecordFeed`'s, of the element's index.
+
+    ``offset`` is the index of the element at work among all that were fed; ``skip`` and ``skipped`` are as
+    :class:`RecordFeed`'s.
+    """
+
+    def __init__(self, Chain chain not None, *, cell=None):
+        self.chain, self.cell = chain, cell_of(cell)
+
+    @property
+    def records(self):
+        """Elements that were run."""
+        return self.offset - self.skipped
+
+    def feed(self, list elements not None):
+        """Runs elements. Raises what the chain raises; :attr:`offset` says at which."""
+        for element in elements:
+            self.cell[0] = self.offset
+            if self.skip is not None and self.offset in self.skip:
+                self.skipped += 1
+            else:
+                self.chain.run(element, 0)
+            self.offset += 1
+        self.cell[0] = NO_RECORD
+
+
+cdef int64_t[::1] cell_of(object given):
+    """The cell that was given, or one of its own for who needs none."""
+    cdef int64_t[::1] cell = memoryview(bytearray(8)).cast("q") if given is None else given
+    if not cell.shape[0]:
+        raise IndexError("a cell of no bytes")
+    return cell

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from typing_extensions import Buffer
@@ -7,6 +7,8 @@ from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import KeyCodec, ValueCodec
 from mrcore.kernels.fold import Folder
 from mrcore.kernels.output import Output
+
+NAME_BYTES_MAX: int
 
 class Reducer:
     def __init__(
@@ -22,9 +24,15 @@ class Reducer:
         reduce: Callable[..., Any] | None = None,
         ctx: object = None,
         each: bool = False,
+        skip: Set[bytes] | None = None,
+        page: Buffer | None = None,
     ) -> None: ...
     @property
     def key(self) -> Any: ...
     @property
     def records(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
     def run(self, groups_max: int) -> bool: ...
+
+def group_name(key: bytes) -> bytes: ...

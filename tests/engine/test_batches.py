@@ -75,3 +75,23 @@ def test_a_key_that_is_none_is_blamed_on_the_users_line():
 
 def test_no_text_no_call():
     assert feed(lambda data, offsets: 1 / 0, text=b"")[0] == []
+
+
+def test_a_batch_is_named_by_its_first_record_and_passed_over_as_a_whole(monkeypatch):
+    monkeypatch.setattr(batches, "BATCH_RECORDS", 2)
+    text, cell = b"a\nbb\nc\nd\n\ne", memoryview(bytearray(8)).cast("q")  # at 0, 2, 5, 7, 9, 10
+    seen = []
+
+    def function(data, offsets):
+        seen.append((cell[0], [bytes(data[start:stop]) for start, stop in offsets]))
+        return ()
+
+    every = [100, 105, 109]
+    for skip, wanted in ((None, every), ({105}, [100, 109]), ({102, 107}, every), ({109}, [100, 105])):
+        seen.clear()
+        fed = BatchFeed(function, Chain([], Output(lambda view: None)), "lines", cell=cell)
+        fed.base, fed.skip = 100, skip
+        fed.feed(text, 0, len(text), True)
+        assert [at for at, _ in seen] == wanted
+        assert (fed.records, fed.skipped) == (2 * len(wanted), 6 - 2 * len(wanted))
+        assert cell[0] == -1

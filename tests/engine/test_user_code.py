@@ -1,11 +1,14 @@
 """Where users' functions fail: one error that says what and where, with their own traceback alone."""
 
+import signal
+
 import pytest
 
 from mrcore.engine.user_code import Enough, shown_value, user_code, user_traceback
 from mrcore.errors import BudgetError, UserCodeError
 from mrcore.kernels.chain import Chain, Taker, YieldError
 from mrcore.kernels.drain import RecordTooLarge
+from mrcore.kernels.groups import ValuesReadError
 
 
 def place():
@@ -122,3 +125,25 @@ def test_an_exception_that_cannot_be_formatted_still_has_its_place():
     error = failed(function, 1)
     assert str(error).startswith("Odd: (it has no text): in, byte 5")
     assert "in function" in user_traceback(error.__cause__)
+
+
+@pytest.mark.parametrize("raised", [
+    ZeroDivisionError(), MemoryError(), SystemExit(1), KeyboardInterrupt(), YieldError("no pair"),
+    ValuesReadError("twice"),
+], ids=repr)  # fmt: skip
+def test_the_error_names_the_record_where_there_is_one(raised, monkeypatch):
+    monkeypatch.setattr("signal.getsignal", lambda number: signal.SIG_IGN)  # as a worker has it
+    with pytest.raises(UserCodeError) as caught, user_code(place, 0, lambda: (b"in", 5)):
+        raise raised
+    assert caught.value.record == (b"in", 5)
+    with pytest.raises(UserCodeError) as caught, user_code(place):
+        raise raised
+    assert caught.value.record is None
+
+
+def test_an_error_of_ours_on_its_way_keeps_its_own_record():
+    ours = UserCodeError("of combine()")
+    with pytest.raises(UserCodeError) as caught, user_code(place, 0, lambda: (b"in", 5)):
+        raise ours
+    assert caught.value is ours
+    assert ours.record is None

@@ -7,7 +7,7 @@ import pytest
 
 from mrcore.kernels.chain import Chain
 from mrcore.kernels.codec import TAG_INT, KeyCodec, ValueCodec, decode_key
-from mrcore.kernels.drain import Drain
+from mrcore.kernels.drain import Drain, ElementFeed, RecordFeed
 from mrcore.kernels.groups import read_groups
 from mrcore.kernels.radix import SortBuffer
 from mrcore.kernels.table import CountTable
@@ -98,3 +98,79 @@ def test_none_behind_a_value_that_went_past_the_table_is_not_taken_for_a_number(
     owner = Owner()
     owner.chain.push_all([(b"a", first), (b"b", None), (b"b", 5)], "map")
     assert owner.drain.added == 2
+
+
+# ---- feeds: the cell, and what is passed over ----------------------------------------------------------------
+
+
+def cell_of(value: int = -7) -> memoryview:
+    cell = memoryview(bytearray(8)).cast("q")
+    cell[0] = value
+    return cell
+
+
+@pytest.mark.parametrize("step", [None, 1, 3])
+def test_the_cell_says_where_each_record_begins_and_nothing_between_two_texts(step: int | None) -> None:
+    text, cell = b"ab\n\ncdefgh\ni", cell_of()
+    seen: list[tuple[bytes, int, int]] = []
+    feed = RecordFeed(Chain([("map", lambda record: seen.append((record, cell[0], feed.offset)) or (0, 0))],
+                            Owner().drain), "lines", cell=cell)
+    feed.base = at = stop = 0
+    while stop < len(text):
+        stop = len(text) if step is None else min(len(text), stop + step)
+        at = feed.feed(text, at, stop, stop == len(text))
+        assert cell[0] == -1
+    assert seen == [(b"ab", 0, 0), (b"", 3, 3), (b"cdefgh", 4, 4), (b"i", 11, 11)]
+
+
+@pytest.mark.parametrize("skip", [{0}, {1000}, {5, 0}, {0, 3, 4, 5, 7}, set(), None])
+def test_records_at_the_offsets_to_skip_are_neither_decoded_nor_run(skip: set[int] | None) -> None:
+    text = b"\xffa\nb\n\ncc\nd"  # at 0, 3, 5, 6, 9; the first is no UTF-8
+    wanted = [(at, line) for at, line in [(0, "bad"), (3, "b"), (5, ""), (6, "cc"), (9, "d")]
+              if at + 100 not in {100 + offset for offset in skip or ()}]
+    seen: list[str] = []
+    feed = RecordFeed(Chain([("map", lambda record: seen.append(record) or (0, 0))], Owner().drain), "lines",
+                      encoding="utf-8")
+    feed.base = 100
+    feed.skip = None if skip is None else {100 + offset for offset in skip}
+    if wanted[0][1] == "bad":
+        with pytest.raises(UnicodeDecodeError):
+            feed.feed(text, 0, len(text), True)
+        assert (feed.offset, feed.records, feed.skipped, seen) == (100, 1, 0, [])
+        return
+    feed.feed(text, 0, len(text), True)
+    assert seen == [line for _, line in wanted]
+    assert (feed.records, feed.skipped) == (len(wanted), 5 - len(wanted))
+
+
+def test_after_an_error_the_cell_still_says_at_which_record() -> None:
+    cell = cell_of()
+    feed = RecordFeed(Chain([("map", lambda record: 1 // len(record))], Owner().drain), "lines", cell=cell)
+    with pytest.raises(ZeroDivisionError):
+        feed.feed(b"\n", 0, 1, True)
+    assert cell[0] == 0
+    elements = ElementFeed(Chain([("map", lambda element: (1 // element, 0))], Owner().drain), cell=cell)
+    elements.feed([1, 2])
+    with pytest.raises(ZeroDivisionError):
+        elements.feed([3, 0, 4])
+    assert (cell[0], elements.offset) == (3, 3)
+
+
+def test_elements_are_counted_over_all_lists_and_passed_over_by_their_index() -> None:
+    cell = cell_of()
+    seen: list[tuple[str, int]] = []
+    feed = ElementFeed(Chain([("map", lambda element: seen.append((element, cell[0])) or (0, 0))], Owner().drain),
+                       cell=cell)
+    feed.skip = {1, 3, 9}
+    for elements in (["a", "b", "c"], [], ["d"], ["e"]):
+        feed.feed(elements)
+        assert cell[0] == -1
+    assert seen == [("a", 0), ("c", 2), ("e", 4)]
+    assert (feed.offset, feed.records, feed.skipped) == (5, 3, 2)
+
+
+@pytest.mark.parametrize("cell", [b"readonly", bytearray(8), memoryview(bytearray(0)).cast("q")], ids=type)
+def test_what_is_no_cell_is_refused(cell: Any) -> None:
+    for kind in (RecordFeed, ElementFeed):
+        with pytest.raises((BufferError, ValueError, IndexError)):
+            kind(Chain([], Owner().drain), cell=cell)
