@@ -14,6 +14,7 @@ import traceback
 import types
 from typing import Any
 
+from mrcore.engine.interruption import Interrupted
 from mrcore.errors import BudgetError, MrcoreError, UserCodeError, plain_text, shown
 from mrcore.kernels.chain import YieldError
 from mrcore.kernels.drain import RecordTooLarge
@@ -71,7 +72,7 @@ def user_errors(
     """
     try:
         yield
-    except (MrcoreError, Enough):
+    except (MrcoreError, Enough, Interrupted):
         raise
     except KeyboardInterrupt as error:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

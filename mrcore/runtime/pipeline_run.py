@@ -174,6 +174,11 @@ class _Run:
         partitions = parts_of(self._bytes, self.options, wished[0] if wished else None, files=files, known=known)
         return max(len(self.plan.splits), len(self._read), partitions if program.shuffle is not None else 1)
 
+    @property
+    def _survives(self) -> bool:
+        """Whether what tasks write may be needed after a crash."""
+        return self.sink is not None and not self.sink.ordered and self.plan.workers > 0
+
     # ---- the stages ---------------------------------------------------------------------
 
     def stages(self, executor: Executor) -> None:
@@ -200,7 +205,7 @@ class _Run:
         return [
             PythonMapSpec(
                 task, b"", self._codes[index], self.plan.share,
-                partitions=partitions, emit=emit, disk=self._disk, part_disk=not kept, sync=kept,
+                partitions=partitions, emit=emit, disk=self._disk, part_disk=not kept, sync=self._survives,
                 limit=self.limit, **read,
             )
             for task, read in enumerate(inputs)
