@@ -7,7 +7,7 @@ import contextlib
 from mrcore.engine.collector import Collector, PairStore, scheme_of
 from mrcore.engine.combiner import WINDOW
 from mrcore.engine.context import Context
-from mrcore.engine.keys import KeyFeed, table_keys
+from mrcore.engine.keys import KeyFeed, is_plain, table_keys
 from mrcore.engine.map_task import feed_span
 from mrcore.engine.pickling import loads
 from mrcore.engine.program import read_program
@@ -34,21 +34,34 @@ RECORD_SHARE = 4  # a record of text may be a quarter of the memory
 
 
 class _Sink:
-    """What :class:`KeyFeed` asks of a sink, over a feed of records."""
+    """What :class:`KeyFeed` asks of a sink, over a feed of records.
+
+    Keys that a stage before writes out are not where they were in the text. Their offsets are about
+    those of the text, but ascend from key to key of a file, so that each names one of them.
+    """
 
     window = WINDOW
     key_share = RECORD_SHARE
     unit = "record"
 
-    def __init__(self, feed: RecordFeed | BatchFeed, memory: int) -> None:
-        self.records, self.memory = feed, memory
+    def __init__(self, feed: RecordFeed | BatchFeed, memory: int, written_out: bool) -> None:
+        self.records, self.memory, self._written_out = feed, memory, written_out
+        self._path, self._next = b"", 0  # of the file at work, the offset that none of its keys has yet
+
+    def open(self, path: bytes) -> None:
+        """What is fed next is of this file."""
+        if path != self._path:
+            self._path, self._next = path, 0
 
     def locate(self, base: int) -> None:
         """What is fed next begins at this offset of its file."""
-        self.records.base = base
+        self.records.base = max(base, self._next)
 
     def feed(self, data: Buffer, start: int, stop: int, final: bool) -> int:
-        return self.records.feed(data, start, stop, final)
+        fed = self.records.feed(data, start, stop, final)
+        if self._written_out:
+            self._next = self.records.base = self.records.base + stop
+        return fed
 
 
 class _Task:
@@ -129,10 +142,12 @@ def _run_source(task: _Task, taker: Taker) -> tuple[int, int]:
 
 def _run_text(task: _Task, chain: Chain) -> tuple[int, int]:
     feed = _feed_of(task, chain)
-    keys = KeyFeed(task.spec.keys, _Sink(feed, task.spec.memory))
+    sink = _Sink(feed, task.spec.memory, not is_plain(task.spec.keys))
+    keys = KeyFeed(task.spec.keys, sink)
     bytes_in = 0
     try:
         for span in task.spec.spans:
+            sink.open(span.path)
             bytes_in += _run_span(task, feed, keys, span)
     finally:
         task.skipped = feed.skipped

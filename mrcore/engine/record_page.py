@@ -8,7 +8,8 @@ offset.
 ===========================  ====================================  ================================
 record                       path                                  offset
 ===========================  ====================================  ================================
-of text                      of its file, as the span has it       of its first byte in the file
+of text                      of its file, as the span has it       of its first byte in the file; about, of a
+                                                                   token that a pattern or Unicode finds
 of a batch of text           of the file                           of the batch's first record
 an element                   of the file of its source             its index in the task's input
 a group of a reduce task     ``key`` and its encoded key           the number of the partition

@@ -9,7 +9,7 @@ import pytest
 
 from mrcore.engine.program import Program, Shuffle, write_program
 from mrcore.engine.record_page import RECORD_PAGE_BYTES, RecordPage
-from mrcore.engine.spec import Disk, Elements, PythonMapSpec, Span
+from mrcore.engine.spec import Disk, Elements, Keys, PythonMapSpec, Span
 from mrcore.engine.task import TaskEnv, run_task
 from mrcore.errors import BadRecordError, UserCodeError
 from mrcore.storage.budget import DiskBudget
@@ -125,6 +125,27 @@ def test_records_that_do_not_decode_are_passed_over_undecoded(folder):
     assert failed == [(path, 5), (path, 14)]
     assert columns(written) == [b"good", b"better", "bést".encode()]
     assert (result.records_in, result.skipped) == (3, 2)
+
+
+@pytest.mark.parametrize("tokenizer", ["unicode", "regex:.", "regex:[a-z]+"])
+def test_tokens_that_are_written_out_before_they_are_run_have_names_of_their_own(folder, tokenizer):
+    """More of them than the buffer between the stages holds, and of `.` more bytes than the text had."""
+
+    def told(token, ctx):
+        yield token, ctx.input.offset
+
+    path = write(folder, b"in", [b"word%d word" % number for number in range(30_000)])
+    size = os.path.getsize(path)
+    spans = [Span(path, 0, 200_000, size), Span(path, 200_000, size, size)]
+    spec = spec_of(folder, Program((("map_record", told),)), spans, keys=Keys(tokenizer))
+    result, written = run(spec)
+    rows = [line.split(b"\t") for line in written.splitlines()]
+    offsets = [int(row[1]) for row in rows]
+    assert offsets == sorted(set(offsets))
+    some = len(rows) // 3
+    less, without = run(spec, TaskEnv(skip={(path, offsets[some]), (path, offsets[-1])}))
+    assert [line.split(b"\t") for line in without.splitlines()] == rows[:some] + rows[some + 1 : -1]
+    assert (less.skipped, less.records_in) == (2, result.records_in - 2)
 
 
 def test_names_of_other_files_and_of_no_records_pass_over_nothing(folder):
