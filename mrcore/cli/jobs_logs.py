@@ -68,11 +68,12 @@ def sections(replay: Replay, worker: str, size: int) -> list[Section]:
     at = 0
     for index, attempt in enumerate(attempts):
         start, stop = attempt.log or (at, _next_start(attempts, index, size))
-        start, stop = max(start, at), min(stop, size)  # a forged range shows nothing twice
+        start = min(max(start, at), size)  # a forged range shows nothing twice
+        stop = max(start, min(stop, size))
         if start > at:
-            found.append(Section(worker, at, min(start, size), None))
-        found.append(Section(worker, start, max(start, stop), attempt))
-        at = max(start, stop)
+            found.append(Section(worker, at, start, None))
+        found.append(Section(worker, start, stop, attempt))
+        at = stop
     if at < size:
         found.append(Section(worker, at, size, None))
     return found

@@ -51,14 +51,14 @@ def describe(job: StoredJob) -> dict[str, Any]:
 def _phase(phase: Phase) -> dict[str, Any]:
     attempts = phase.attempts
     outcomes = collections.Counter(attempt.outcome for attempt in attempts)
-    speculative = sum(attempt.speculative for attempt in attempts)
-    tasks = len({attempt.task for attempt in attempts})
+    planned = [attempt.task for attempt in attempts if not attempt.speculative]
     return {
         "name": phase.name, "step": phase.step, "stage": phase.stage, "tasks": phase.tasks,
         "committed": len({attempt.task for attempt in attempts if attempt.outcome == COMMITTED}),
-        "attempts": len(attempts), "retries": max(0, len(attempts) - speculative - tasks),
+        "attempts": len(attempts), "retries": len(planned) - len(set(planned)),
         **{outcome: outcomes[outcome] for outcome in _LOSSES},
-        "speculative": speculative, "start_s": phase.start_ns / 1e9, "seconds": (phase.end_ns - phase.start_ns) / 1e9,
+        "speculative": len(attempts) - len(planned), "start_s": phase.start_ns / 1e9,
+        "seconds": (phase.end_ns - phase.start_ns) / 1e9,
     }  # fmt: skip
 
 
@@ -84,13 +84,11 @@ def _attempt(attempt: Attempt, replay: Replay) -> dict[str, Any]:
 
 def show_lines(about: dict[str, Any]) -> list[str]:
     """What :func:`describe` found, for people."""
+    facts = {name: value for name, value in about["about"].items() if name not in ("format", "version", "id")}
+    facts = ({"error": about["error"]} if about["error"] else {}) | facts
+    facts |= ({"progress": progress_text(about["tasks"])} if about["tasks"] else {}) | about["status"]
     lines = [f"job {about['id']}: {about['state']}, {clock(about['elapsed_s'])}"]
-    if about["error"]:
-        lines.append(f"  error      {shown(about['error'])}")
-    lines += [f"  {name:<10} {_value(value)}" for name, value in about["about"].items() if name not in ("format", "id")]
-    if about["tasks"]:
-        lines.append(f"  {'progress':<10} {progress_text(about['tasks'])}")
-    lines += [f"  {shown(str(name)):<10} {_value(value)}" for name, value in about["status"].items()]
+    lines += [f"  {shown(n):<12}  {value if n == 'pid' else _value(value)}" for n, value in facts.items()]
     if about["phases"]:
         rows = [
             (shown(p["name"]), str(p["step"]), *(str(p[column]) for column in _COLUMNS), f"{p['seconds']:.3f}")

@@ -12,7 +12,7 @@ import itertools
 import os
 
 from mrcore.cli.output import check_open, write_out
-from mrcore.errors import OutputExistsError, shown
+from mrcore.errors import OutputExistsError, UsageError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
 
 
 def _check_target(path: bytes, *, overwrite: bool) -> None:
+    if not path:
+        raise UsageError("empty output path: name a file with -o")
     if not os.path.lexists(path):
         return
     if not overwrite:

@@ -269,5 +269,5 @@ def _write_all(fd: int, data: bytes) -> None:
 
 def _now() -> str:
     """Wall-clock time with its zone, as ISO 8601 has it."""
-    now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", local := time.localtime(now)) + time.strftime("%z", local)
+    seconds, rest_ns = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime(f"%Y-%m-%dT%H:%M:%S.{rest_ns // 1_000_000:03d}%z", time.localtime(seconds))

@@ -88,8 +88,12 @@ class TestARecord:
         assert not locked
 
     def test_does_not_keep_its_lock_in_programs_that_its_process_starts(self):
-        script = "import sys; from mrcore.storage.history import JobRecord; import subprocess\n"
-        script += "r = JobRecord.begin({}); p = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); print(r.id, p.pid, flush=True)"
+        script = """if True:
+            from subprocess import DEVNULL, Popen
+            from mrcore.storage.history import JobRecord
+            record = JobRecord.begin({})
+            print(record.id, Popen(["sleep", "60"], stdout=DEVNULL, stderr=DEVNULL).pid)
+        """
         out = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, check=True).stdout
         name, pid = out.split()
         locked = is_locked(os.path.join(jobs_folder(), name))
@@ -108,7 +112,7 @@ class TestEvents:
         assert first == {"event": "phase", "name": "map", "step": 0, "stage": 0, "tasks": 2}
         assert second["attempt"] == "p0.0.0.0"
 
-    def test_wait_for_half_a_second_or_64_KiB(self, monkeypatch):
+    def test_wait_for_half_a_second_or_64_kib(self, monkeypatch):
         record = begin()
         now = time.monotonic_ns()
         monkeypatch.setattr(history.time, "monotonic_ns", lambda: now)
@@ -138,7 +142,7 @@ class TestEvents:
         assert bytes_of(record.folder) < 2500
 
     @pytest.mark.parametrize("value", ["a\udcff\n", b"\xff", 1 << 80, [b"\0", {"\udc80": (1, None)}], {1, 2}, 1.5])
-    def test_of_odd_values_are_one_line_of_JSON(self, value):
+    def test_of_odd_values_are_one_line_of_json(self, value):
         record = begin()
         record.say("odd", value=value)
         record.say("next")

@@ -13,7 +13,7 @@ HEAVY = {
     "numpy", "asyncio", "cloudpickle", "rich", "pyarrow", "fsspec", "dask", "distributed", "ray", "starlette",
     "fastapi", "uvicorn", "http", "opentelemetry", "multiprocessing", "concurrent", "ssl", "unittest",
 }  # fmt: skip
-VERBS = ("wordcount", "ngrams", "distinct", "top", "index", "inspect", "doctor")
+VERBS = ("wordcount", "ngrams", "distinct", "top", "index", "inspect", "doctor", "jobs", "trace")
 EVERY_DEPENDENCY = HEAVY | {"msgspec", "lz4", "xxhash", "socket", "subprocess"}
 
 
