@@ -128,7 +128,7 @@ class Execution:
     def done(self, counters: Mapping[str, int]) -> None:
         """The job has succeeded."""
         if self._record is not None:
-            self._record.say("counters", **counters)
+            self._record.say("counters", counters=dict(counters))
             self._record.end("succeeded", counters=dict(counters))
 
     def _told(self, workers: int) -> dict[str, object]:
