@@ -81,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 0  # whoever read our output has enough, as `head` does
     except Stopped as stopped:
-        return _fail("interrupted" if stopped.number == signal.SIGINT else "terminated", 128 + stopped.number)
+        text = "interrupted" if stopped.number == signal.SIGINT else "terminated"
+        return _fail("".join([text, *getattr(stopped, "__notes__", ())]), 128 + stopped.number)
     except KeyboardInterrupt:  # before the handlers stood
         return _fail("interrupted", 128 + signal.SIGINT)
     except Exception as error:

@@ -68,6 +68,8 @@ def add_common(parser: argparse.ArgumentParser, *, parts: bool = True) -> None:
     else:
         where.add_argument("-o", "--output", metavar="PATH", help="a file (default: standard output)")
     where.add_argument("--overwrite", action="store_true", help="replace output that is there")
+    if parts:
+        where.add_argument("--resume", action="store_true", help="go on with an interrupted job in -o, if there is one")
     where.add_argument("--json", action="store_true", help="print one JSON object about the job")
     how = parser.add_argument_group("how to run")
     how.add_argument("-j", "--workers", type=int, metavar="N", help="worker processes (default: cores; 0: none)")
@@ -76,6 +78,11 @@ def add_common(parser: argparse.ArgumentParser, *, parts: bool = True) -> None:
     how.add_argument("--split", metavar="SIZE|file", help="bytes a map task, or one task a file")
     how.add_argument("--tmp", metavar="DIR", help="for intermediate files without -o DIR (default: $TMPDIR or /tmp)")
     how.add_argument("--tmp-limit", metavar="SIZE", help="bytes that intermediate files may take at a time")
+    faults = parser.add_argument_group("when something fails")
+    faults.add_argument("--max-attempts", type=int, default=4, metavar="N", help="of a task (default: 4)")
+    faults.add_argument("--skip-bad", type=int, default=0, metavar="N", help="records of the job that may be left out")
+    faults.add_argument("--speculation", choices=("auto", "off"), default="auto", help="second attempts of slow tasks")
+    faults.add_argument("--task-timeout", type=float, default=0, metavar="SECONDS", help="end tasks that read nothing")
     how.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     how.add_argument("--progress", choices=("auto", "on", "off"), default="auto", help="on standard error")
     how.add_argument("-q", "--quiet", action="store_true", help="no progress")
@@ -122,7 +129,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     """How to run, as the arguments of :func:`add_common` say."""
     from mrcore.config import parse_size
     from mrcore.dataflow.executors import parse_split
-    from mrcore.runtime.plan import Options
+    from mrcore.runtime.plan import Faults, Options
 
     return Options(
         arguments.workers,
@@ -131,6 +138,9 @@ def options_of(arguments: argparse.Namespace) -> Options:
         None if arguments.tmp is None else os.fsencode(arguments.tmp),
         None if arguments.memory is None else parse_size(arguments.memory),
         None if arguments.tmp_limit is None else parse_size(arguments.tmp_limit),
+        Faults(
+            arguments.max_attempts, arguments.skip_bad, arguments.speculation == "auto", arguments.task_timeout
+        ),
     )
 
 
@@ -138,6 +148,8 @@ def check_streams(arguments: argparse.Namespace, closed: set[int]) -> None:
     """Refuses places that make no sense, and a standard input that is closed."""
     if getattr(arguments, "single", False) and arguments.output is None:
         raise UsageError("--single without -o: name the file with -o")
+    if getattr(arguments, "resume", False) and (arguments.output is None or arguments.single):
+        raise UsageError("--resume without a directory to go on with: name it with -o, without --single")
     if arguments.output == "":
         raise UsageError("empty output path: name a directory with -o")
     if 0 in closed and "-" in arguments.paths:
@@ -164,7 +176,7 @@ def sink_of(arguments: argparse.Namespace, stdout: int = 1) -> Sink:
     path = os.fsencode(arguments.output)
     if getattr(arguments, "single", True):
         return FileSink(path, overwrite=arguments.overwrite)
-    return DirectorySink(path, overwrite=arguments.overwrite)
+    return DirectorySink(path, overwrite=arguments.overwrite, resume=arguments.resume)
 
 
 def progress_of(arguments: argparse.Namespace) -> ProgressLine | None:

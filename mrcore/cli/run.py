@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     progress = progress_of(arguments)
     try:
         with _prints_are_notes() as stdout:
-            pipeline, options = load_job(arguments), options_of(arguments)
+            pipeline = load_job(arguments)
+            options = options_of(arguments)._replace(job_file=_check_of(arguments))
             if not arguments.dry_run:
                 result = run_pipeline(pipeline, options, sink_of(arguments, stdout), progress)
     finally:
@@ -90,6 +91,18 @@ def _prints_are_notes() -> Iterator[int]:
         os.close(stdout)
 
 
+def _check_of(arguments: argparse.Namespace) -> str:
+    """The checksum of the job's file, where it may be asked for."""
+    from mrcore.runtime.identity import check_of_job_file
+
+    return check_of_job_file(os.fsencode(_job_and_name(arguments)[0])) if arguments.output is not None else ""
+
+
+def _job_and_name(arguments: argparse.Namespace) -> tuple[str, str]:
+    path, _, name = arguments.job.rpartition(":") if not os.path.exists(arguments.job) else (arguments.job, "", "")
+    return (path, name) if path else (name, "")
+
+
 def load_job(arguments: argparse.Namespace) -> Pipeline:
     """The pipeline of a job in a file.
 
@@ -102,8 +115,7 @@ def load_job(arguments: argparse.Namespace) -> Pipeline:
     from mrcore.dataflow.python_dataset import PythonDataset
     from mrcore.engine.user_code import user_code
 
-    path, _, name = arguments.job.rpartition(":") if not os.path.exists(arguments.job) else (arguments.job, "", "")
-    path, name = (path, name) if path else (name, "")
+    path, name = _job_and_name(arguments)
     if not os.path.isfile(path):
         raise InputError(f"cannot read: {shown(path)}: no such file: name a Python file with a job in it")
     with user_code(lambda: f"while {shown(path)} was loaded"):

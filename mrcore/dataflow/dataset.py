@@ -20,7 +20,7 @@ from mrcore.errors import UsageError
 from mrcore.runtime.job import JobResult, read_lines, run_job
 from mrcore.runtime.jobs import CountJob, DistinctJob, IndexJob, Job
 from mrcore.runtime.plan import plan_job
-from mrcore.runtime.sinks import DirectorySink, FileSink, MemorySink
+from mrcore.runtime.sinks import MemorySink, sink_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class CountDataset(NamedTuple):
 
     def write_tsv(
         self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
-        overwrite: bool = False, executor: Executor | None = None,
+        overwrite: bool = False, resume: bool = False, executor: Executor | None = None,
     ) -> JobResult:  # fmt: skip
         """Writes ``key TAB count`` lines.
 
@@ -205,12 +205,13 @@ class CountDataset(NamedTuple):
             reducers: part files; by default one for each 256 MiB of input.
             split: bytes a map task (a number, or text such as ``"64MiB"``), or ``"file"``.
             overwrite: replace output that is there.
+            resume: go on with an interrupted job there, if there is one; see :func:`mrcore.run`.
 
         Raises:
             OutputExistsError: the output is there already, or the place cannot be written.
             UsageError, InputError, BudgetError, DiskFullError, MrcoreError: see :mod:`mrcore.errors`.
         """
-        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite)
+        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite, resume=resume)
 
     def explain(self, executor: Executor | None = None) -> str:
         """The plan of :meth:`collect` as text: inputs, map tasks, partitions, workers, budgets.
@@ -271,13 +272,13 @@ class IndexDataset(NamedTuple):
 
     def write_tsv(
         self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
-        overwrite: bool = False, executor: Executor | None = None,
+        overwrite: bool = False, resume: bool = False, executor: Executor | None = None,
     ) -> JobResult:  # fmt: skip
         """Writes ``key TAB file,file,...`` lines; see :meth:`CountDataset.write_tsv`.
 
         In file names backslash, TAB, LF, CR and comma stand behind a backslash.
         """
-        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite)
+        return _write(self.job, path, reducers, split, executor, single=single, overwrite=overwrite, resume=resume)
 
     def explain(self, executor: Executor | None = None) -> str:
         """The plan of :meth:`collect` as text."""
@@ -300,10 +301,9 @@ def _collect_lines(job: Job, executor: Executor | None) -> list[bytes]:
 
 def _write(
     job: Job, path: Path, reducers: int | None, split: int | str | None, executor: Executor | None, *, single: bool,
-    overwrite: bool,
+    overwrite: bool, resume: bool,
 ) -> JobResult:  # fmt: skip
-    target = os.fsencode(path)
-    sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
+    sink = sink_at(path, single=single, overwrite=overwrite, resume=resume)
     return run_job(job, options_of(executor, reducers, parse_split(split)), sink)
 
 

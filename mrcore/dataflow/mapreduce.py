@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mrcore.dataflow.executors import Executor, options_of, parse_split
+from mrcore.dataflow.executors import Executor, Inline, Local, options_of, parse_split
 from mrcore.engine.aggregates import check_aggregate
 from mrcore.engine.program import Program, Shuffle, check_encoding
 from mrcore.errors import UsageError
 from mrcore.runtime.pipeline import Pipeline, TextSource
 from mrcore.runtime.pipeline_run import PipelineResult, run_pipeline
-from mrcore.runtime.sinks import DirectorySink, FileSink
+from mrcore.runtime.sinks import sink_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mrcore.engine.context import Context
 
@@ -33,10 +33,12 @@ class MapReduce:
             value. Or a method ``combine(self, key, values, ctx)`` that yields pairs of the same
             key: it is called on parts of a key's values, any number of times, so ``reduce`` must be there too.
         encoding: of the text; then records are str. By default they are bytes.
+        resources: what each task takes, such as ``{"memory": "2GiB", "cpu": 1}``; see :class:`mrcore.Local`.
     """
 
     combine: Any = None
     encoding: str | None = None
+    resources: Mapping[str, Any] | None = None
 
     def map(self, record: Any, ctx: Context) -> Iterable[tuple[Any, Any]]:
         """Yields the pairs of a record: a line without its LF.
@@ -89,7 +91,13 @@ def run(
     split: int | str | None = None,
     single: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     verify: bool = False,
+    max_attempts: int | None = None,
+    skip_bad: int | None = None,
+    speculation: str | None = None,
+    timeout: float | None = None,
+    resources: Mapping[str, Any] | None = None,
 ) -> PipelineResult:
     """Runs a job.
 
@@ -102,6 +110,10 @@ def run(
         reducers: part files; by default one for each 256 MiB of input.
         split: bytes a map task (a number, or text such as ``"64MiB"``), or ``"file"``.
         overwrite: replace output that is there.
+        resume: go on with an interrupted job in ``output``: only what is missing there is run. With nothing to go on
+            with it begins. Refused if the inputs, the code or an option that changes the answer is not what it was.
+        max_attempts, skip_bad, speculation, timeout, resources: in place of the executor's, or the job's own
+            ``resources``; see :class:`mrcore.Local`.
         verify: look for values that show that the combiner is not associative, or an aggregate not
             what it promises.
 
@@ -115,11 +127,21 @@ def run(
         raise UsageError("single=True without an output: name the file")
     several = [inputs] if isinstance(inputs, str | bytes | os.PathLike) else list(inputs)
     pipeline = pipeline_of(job, tuple(os.fspath(path) for path in several), verify=verify)
-    sink = None
-    if output is not None:
-        target = os.fsencode(output)
-        sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
-    return run_pipeline(pipeline, options_of(executor, reducers, parse_split(split)), sink)
+    if resume and output is None:
+        raise UsageError("resume=True without an output: name the directory to go on with")
+    sink = None if output is None else sink_at(output, single=single, overwrite=overwrite, resume=resume)
+    local = executor or Local()
+    if isinstance(local, Inline):
+        local = Local(0, *local)
+    own = job.resources if resources is None else resources
+    local = local._replace(
+        max_attempts=local.max_attempts if max_attempts is None else max_attempts,
+        skip_bad=local.skip_bad if skip_bad is None else skip_bad,
+        speculation=local.speculation if speculation is None else speculation,
+        timeout=local.timeout if timeout is None else timeout,
+        resources=local.resources if own is None else own,
+    )
+    return run_pipeline(pipeline, options_of(local, reducers, parse_split(split)), sink)
 
 
 def pipeline_of(job: MapReduce | type[MapReduce], paths: tuple[str | bytes, ...], *, verify: bool = False) -> Pipeline:

@@ -17,7 +17,7 @@ from mrcore.engine.program import Program, Shuffle
 from mrcore.errors import UsageError
 from mrcore.runtime.pipeline import ItemsSource, Pipeline, TextSource, plan_pipeline
 from mrcore.runtime.pipeline_run import PipelineResult, run_pipeline
-from mrcore.runtime.sinks import DirectorySink, FileSink
+from mrcore.runtime.sinks import sink_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,14 +129,14 @@ class PythonDataset(NamedTuple):
 
     def write_text(
         self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
-        overwrite: bool = False, executor: Executor | None = None,
+        overwrite: bool = False, resume: bool = False, executor: Executor | None = None,
     ) -> PipelineResult:  # fmt: skip
         """Writes each element as a line; arguments and errors as of :meth:`write_tsv`."""
-        return self._write(path, 1, reducers, split, executor, single=single, overwrite=overwrite)
+        return self._write(path, 1, reducers, split, executor, single=single, overwrite=overwrite, resume=resume)
 
     def write_tsv(
         self, path: Path, *, reducers: int | None = None, split: int | str | None = None, single: bool = False,
-        overwrite: bool = False, executor: Executor | None = None,
+        overwrite: bool = False, resume: bool = False, executor: Executor | None = None,
     ) -> PipelineResult:  # fmt: skip
         """Writes ``key TAB value`` lines of pairs; ``result.read()`` gives the pairs back.
 
@@ -146,19 +146,19 @@ class PythonDataset(NamedTuple):
             reducers: part files, behind a shuffle; by default one for each 256 MiB of input.
             split: bytes a map task (a number, or text such as ``"64MiB"``), or ``"file"``.
             overwrite: replace output that is there.
+            resume: go on with an interrupted job there, if there is one; see :func:`mrcore.run`.
 
         Raises:
             OutputExistsError: the output is there already, or the place cannot be written.
             UserCodeError, SerializationError: as of :meth:`collect`; or an element is no pair.
         """
-        return self._write(path, 2, reducers, split, executor, single=single, overwrite=overwrite)
+        return self._write(path, 2, reducers, split, executor, single=single, overwrite=overwrite, resume=resume)
 
     def _write(
         self, path: Path, columns: int, reducers: int | None, split: int | str | None, executor: Executor | None, *,
-        single: bool, overwrite: bool,
+        single: bool, overwrite: bool, resume: bool,
     ) -> PipelineResult:  # fmt: skip
-        target = os.fsencode(path)
-        sink = FileSink(target, overwrite=overwrite) if single else DirectorySink(target, overwrite=overwrite)
+        sink = sink_at(path, single=single, overwrite=overwrite, resume=resume)
         stages = (*self.stages[:-1], self.stages[-1]._replace(columns=columns))
         pipeline = self._replace(stages=stages).pipeline()
         return run_pipeline(pipeline, options_of(executor, reducers, parse_split(split)), sink)

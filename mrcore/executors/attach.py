@@ -1,4 +1,4 @@
-"""What a worker process is told before it knows any coordinator, and what it answers: its parent's word, on a socket pair.
+"""What a worker process is told before it knows any coordinator: its parent's word, on a socket pair.
 
 The parent, :mod:`mrcore.executors.worker_process`, sends one :class:`Attach` for each job that the process is to work
 for. The process connects to that job's coordinator, works until the connection ends, and says with one byte that it is

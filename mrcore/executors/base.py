@@ -1,8 +1,8 @@
 """What every executor offers: steps of tasks in, results out, files under names of the executor's.
 
-A step is a set of tasks, and perhaps a second set that merges what the first one leaves. Who drives a job gives one step
-after the other; how often a task is tried, where, and what becomes of one whose process dies is the executor's affair. The
-suite :mod:`mrcore.testing.executor_contract` says what all of them keep.
+A step is a set of tasks, and perhaps a second set that merges what the first one leaves. Who drives a job gives one
+step after the other; how often a task is tried, where, and what becomes of one whose process dies is the executor's
+affair. The suite :mod:`mrcore.testing.executor_contract` says what all of them keep.
 """
 
 from __future__ import annotations

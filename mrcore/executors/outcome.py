@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -38,7 +39,7 @@ from mrcore.wire.output_names import output_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mrcore.engine.record_page import RecordPage
     from mrcore.wire.cluster_messages import StartAttempt
@@ -53,7 +54,7 @@ class Outcome(NamedTuple):
     output: str = ""
     output_bytes: int = 0
     output_check: bytes = bytes(8)
-    counters: dict[str, int] = {}
+    counters: Mapping[str, int] = MappingProxyType({})
     result: bytes = b""
     failure: FailureClass | None = None
     error: str = ""  # name of a class in mrcore.errors; empty: a defect

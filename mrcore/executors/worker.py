@@ -1,9 +1,9 @@
 """The worker process: works for one job after the other, as its parent tells it.
 
-Started by :mod:`mrcore.executors.worker_process` as ``python -m mrcore.executors.worker CONTROL PAGE PARENT``: descriptors
-of the socket pair with the parent and of a shared page, and the parent's process id. It ends with its parent, by the end
-of file on the socket pair and by the kernel's word, so that none is ever left behind. Ctrl-C and requests to
-end are the coordinator's to handle.
+Started by :mod:`mrcore.executors.worker_process` as ``python -m mrcore.executors.worker CONTROL PAGE PARENT``:
+descriptors of the socket pair with the parent and of a shared page, and the parent's process id. It ends with its
+parent, by the end of file on the socket pair and by the kernel's word, so that none is ever left behind. Ctrl-C and
+requests to end are the coordinator's to handle.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Worker:
             self._sources = _loaded_sources()
 
     def _detach(self) -> None:
-        """In a process that a user's function forked: it dies with us, and writes neither to our files nor our sockets."""
+        """In a process that a user's function forked: it dies with us, and writes to none of our files and sockets."""
         die_with_parent()
         nothing = os.open(os.devnull, os.O_RDWR)
         for fd, target in resources.open_files().items():

@@ -1,7 +1,8 @@
 """A worker process as its parent sees it: started, told what to work for, found dead, killed with all that it started.
 
-Each is a fresh interpreter, not a fork, so that it starts clean whatever threads and state the caller has. The thread that
-starts one must outlive it: the kernel takes the end of that thread for the parent's (prctl(2), PR_SET_PDEATHSIG).
+Each is a fresh interpreter, not a fork, so that it starts clean whatever threads and state the caller has. The thread
+that starts one must outlive it: the kernel takes the end of that thread for the parent's (prctl(2),
+PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations

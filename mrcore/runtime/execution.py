@@ -1,7 +1,7 @@
 """What surrounds the steps of every job: its work directory, budget, history and executor, and how all of it goes away.
 
-A job with a directory for its output and workers to run it leaves that work directory behind when it is interrupted, and
-only then: what stands in it is gone on with by the next run that is asked to. Success, failure and a cancellation
+A job with a directory for its output and workers to run it leaves that work directory behind when it is interrupted,
+and only then: what stands in it is gone on with by the next run that is asked to. Success, failure and a cancellation
 remove it.
 """
 
@@ -163,6 +163,8 @@ class Execution:
     def _keep_work(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
         if kind is not None and self._is_kept(kind):
             self.work.keep()
+            if error is not None and not isinstance(error, Exception):
+                error.add_note(f": {shown(os.path.dirname(self.work.path))}: go on with --resume")
 
     def _is_kept(self, kind: type[BaseException]) -> bool:
         """Whether what is there is to be gone on with: not after an error of the job's own."""

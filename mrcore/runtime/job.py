@@ -19,8 +19,8 @@ from mrcore.engine.sampling import plan_splitters
 from mrcore.engine.spec import Disk, MapSpec, ReduceSpec, TaskResult
 from mrcore.executors.base import Merge, Step
 from mrcore.formats.inputs import shown_name
-from mrcore.runtime.jobs import IndexJob, Job
 from mrcore.runtime.execution import Execution
+from mrcore.runtime.jobs import IndexJob, Job
 from mrcore.runtime.plan import Options, Plan, plan_job, plan_reduce
 from mrcore.storage.documents import write_documents
 from mrcore.storage.partfile import PartWriter
@@ -179,7 +179,7 @@ class _Run:
         return sorted(maps, key=lambda result: result.task), parts
 
     def _run_stream(self, clock: Clock) -> tuple[list[TaskResult], list[TaskResult]]:
-        """Of a stream nothing is known before: its one map task chooses the partitions, and perhaps it turns out long."""
+        """Of a stream nothing is known before: its one map task chooses the partitions; perhaps it turns out long."""
         maps = [result for _, result in self._results(Step("map", self._map_specs()))]
         clock.lap("map")
         self.plan = self.plan._replace(partitions=len(maps[0].splitters or ()) + 1)

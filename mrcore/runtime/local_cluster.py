@@ -1,4 +1,4 @@
-"""The one thread of a program that minds worker processes: it waits for their sockets and ends, and keeps idle ones warm.
+"""The one thread of a program that minds worker processes: hears them, notices their ends, keeps idle ones warm.
 
 Steps of jobs (:mod:`mrcore.runtime.local_step`) are added to it and live on its thread until they are removed; so a
 coordinator answers its workers whatever the thread does that wanted the job, and two jobs of two threads
@@ -20,7 +20,7 @@ import threading
 import time
 from typing import NamedTuple, Protocol
 
-from mrcore.executors.worker_process import WorkerProcess, environment
+from mrcore.executors.worker_process import WorkerProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,13 +1,14 @@
 """The executor ``process``: worker processes on this machine, driven by a coordinator with a journal.
 
-Each step of a job has a coordinator and a journal of its own, in the job's work directory if that survives a crash, else in
-memory. Who drives the job is run again after a crash and asks for the same steps in the same order: what the journals
-know, and the disk still has, is not run again (docs/design/0013-steps.md).
+Each step of a job has a coordinator and a journal of its own, in the job's work directory if that survives a crash,
+else in memory. Who drives the job is run again after a crash and asks for the same steps in the same order: what the
+journals know, and the disk still has, is not run again (docs/design/0013-steps.md).
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import threading
@@ -15,7 +16,7 @@ import time
 from typing import Any, NamedTuple
 
 from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec
-from mrcore.errors import CorruptionError, InputError, MrcoreError, WorkerLostError
+from mrcore.errors import CorruptionError, InputError, WorkerLostError
 from mrcore.executors.unix_socket import listen
 from mrcore.executors.worker_process import check_not_worker, environment
 from mrcore.runtime.coordinator import Coordinator, Settings
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 
     from mrcore.engine.spec import TaskResult, TaskSpec
     from mrcore.executors.base import Step
-    from mrcore.executors.worker_process import WorkerProcess
     from mrcore.runtime.local_timeline import Timeline
     from mrcore.runtime.plan import Faults
     from mrcore.scheduler.attempt import AttemptId
     from mrcore.storage.budget import DiskBudget
+    from mrcore.storage.disk import Disk
 
 _MS = 1_000_000
 SCHEDULER = SchedulerConfig(
@@ -193,11 +194,11 @@ class LocalExecutor:
                     case "result", (stage, result):
                         left -= 1
                         yield stage, result
-                    case "consumed", int(count):
+                    case "consumed", count:
                         progress(count)
                     case "noted", (note, text):
                         noted(note, text)
-                    case "failed", MrcoreError() as error:
+                    case "failed", error:
                         raise error
         except BaseException:
             self._leave(kill=True)
@@ -213,14 +214,14 @@ class LocalExecutor:
         surroundings = Surroundings(environment(), _places(step))
         is_stream = any(span.size < 0 for spec in step.tasks for span in getattr(spec, "spans", ()))
         means = Means(
-            self._place.folder, self._socket_folder, self._token, self._memory_bytes, max(1, -(-self._cpu // 1)),
+            self._place.folder, self._socket_folder, self._token, self._memory_bytes, math.ceil(self._cpu),
             self._place.disk, surroundings, is_stream, self._timeline,
         )  # fmt: skip
         current = LocalStep(self._cluster, means, name, step, self._processes(step), stream=is_stream)
         settings = Settings(
             self._token, lambda: secrets.token_bytes(32), secrets.randbits(63), SCHEDULER, strangers_max=1024
         )
-        disk = MemoryDisk()
+        disk: Disk = MemoryDisk()
         if self._place.durable:
             folder = os.path.join(self._place.folder, b"journal-" + name.encode())
             with writing(folder):
@@ -262,8 +263,9 @@ class LocalExecutor:
         for attempt, path, size, check in current.known_outputs():
             if not check and not size:
                 continue  # a number that stands in the result
-            if not os.path.lexists(path) and (moved := self._place.adopt(attempt.job, attempt.task)) is not None:
-                if _is_as_written(moved, size, check):
+            if not os.path.lexists(path):
+                moved = self._place.adopt(attempt.job, attempt.task)
+                if moved is not None and _is_as_written(moved, size, check):
                     publish(moved, path)
             if not os.path.lexists(path):
                 lost.append((attempt, LossReason.MISSING))

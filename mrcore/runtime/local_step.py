@@ -1,8 +1,9 @@
 """One step of a job on this machine: its coordinator, the processes that work for it, and the files that they leave.
 
-Lives on the thread of :mod:`mrcore.runtime.local_cluster`, and tells the thread that wants the step what happens through
-an inbox. A process that dies has its attempts failed, with the record that it was at, and another one takes its place;
-one that is stopped loses its lease, and then its life; one that does not let itself be interrupted is killed.
+Lives on the thread of :mod:`mrcore.runtime.local_cluster`, and tells the thread that wants the step what happens
+through an inbox. A process that dies has its attempts failed, with the record that it was at, and another one takes
+its place; one that is stopped loses its lease, and then its life; one that does not let itself be interrupted is
+killed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import queue
 import select
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +27,7 @@ from mrcore.runtime.cluster_translation import record_name
 from mrcore.runtime.coordinator import Observer
 from mrcore.runtime.local_cluster import TICK_S
 from mrcore.runtime.local_connection import LocalConnection
-from mrcore.scheduler import actions, events
+from mrcore.scheduler import actions
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.records import AttemptCommitted
 from mrcore.storage.files import publish
@@ -109,7 +110,7 @@ class LocalStep(Observer):
     def __init__(
         self, cluster: LocalCluster, means: Means, name: str, step: Step, workers: int, *, stream: bool
     ) -> None:
-        self.inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.coordinator: Coordinator | None = None  # set by the executor, which opens it
         self.is_over = False
         self._cluster, self._means, self._name, self._step = cluster, means, name, step
@@ -161,15 +162,11 @@ class LocalStep(Observer):
 
     def publish_output(self, attempt: AttemptId) -> None:
         """Gives an attempt's file its final name."""
-        source, target = self._path(output_name(attempt)), self._final_path(attempt.stage, attempt.task)
-        result = self._results.get((attempt.stage, attempt.task))
-        if self.coordinator is None:  # a recovery says it again: it may be done, and what is missing is looked for later
-            if os.path.lexists(source):
-                publish(source, target)
-            return
-        if result is not None and result.check:  # else it is a number, which stands in the result
-            publish(source, target)
-        self._tell(attempt.stage, attempt.task)
+        source, target = self._path(output_name(attempt)), self._final_path(attempt.stage, attempt.task) result =
+        self._results.get((attempt.stage, attempt.task)) if self.coordinator is None:  # a recovery says it again: it
+        may be done, and what is missing is looked for later if os.path.lexists(source): publish(source, target)
+        return if result is not None and result.check:  # else it is a number, which stands in the result
+        publish(source, target) self._tell(attempt.stage, attempt.task)
 
     def discard_output(self, attempt: AttemptId) -> None:
         """Removes an attempt's file."""

@@ -17,7 +17,7 @@ from mrcore.engine.spec import Keys, Span
 from mrcore.engine.splits import plan_splits
 from mrcore.errors import BudgetError, UsageError
 from mrcore.formats.inputs import Input, find_inputs
-from mrcore.runtime.plan import INPUT_BYTES, TASKS_MAX, Options, check_options
+from mrcore.runtime.plan import INPUT_BYTES, TASKS_MAX, Options, check_options, most_workers
 
 SPLIT_MIN, SPLIT_MAX = config.MIB, 64 * config.MIB
 PART_BYTES, PARTS_MAX = 32 * config.MIB, 64  # of a stage's input, for a partition that is not a part file
@@ -93,6 +93,8 @@ def plan_pipeline(pipeline: Pipeline, options: Options) -> PipelinePlan:
     memory = available // 2 if options.memory is None else options.memory
     held = INPUT_BYTES * len(inputs)
     least = _least(pipeline, options, total)
+    if workers:
+        workers = min(workers, most_workers(options, memory))
     if options.workers is None and workers:
         workers = max(1, min(workers, (memory - held) // least))
     share = (memory - held) // max(1, workers)
@@ -103,6 +105,8 @@ def plan_pipeline(pipeline: Pipeline, options: Options) -> PipelinePlan:
             hint += f", or -j 1 and {config.show_size(held + least)}"
         raise BudgetError(f"not enough memory for this job: {config.show_size(memory)}: {hint}")
     ceiling = max(2 * config.GIB, available // max(1, workers)) + share + config.GIB // 2
+    if options.needs.memory is not None:  # what it says is what it gets, beside the interpreter and the engine
+        ceiling = options.needs.memory + share + config.GIB // 2
     return PipelinePlan(inputs, splits, split, workers, memory, share, memory_least, options.tmp_limit, ceiling)
 
 

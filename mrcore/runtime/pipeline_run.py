@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from mrcore.engine.program import Program
     from mrcore.engine.spec import Code
     from mrcore.executors.base import Executor
-    from mrcore.runtime.plan import Options
     from mrcore.runtime.identity import Identity
+    from mrcore.runtime.plan import Options
     from mrcore.runtime.sinks import Sink
 
 
@@ -106,11 +106,13 @@ def run_pipeline(
 
 
 def _identity(pipeline: Pipeline, options: Options, plan: PipelinePlan) -> Identity:
-    from mrcore.engine.fingerprint import fingerprint
+    from mrcore.engine.fingerprint import fingerprint, fingerprint_of
     from mrcore.runtime.identity import identity_of
 
-    about = {"reducers": options.reducers, "split": options.split, "skip_bad": options.faults.skip_bad}
+    about: dict[str, object] = {"reducers": options.reducers, "split": options.split, "skip_bad": options.faults.skip_bad}
     about["partitions"] = list(pipeline.partitions)
+    if isinstance(pipeline.source, ItemsSource):
+        about["items"] = fingerprint_of(pipeline.source.items)
     code = tuple(fingerprint(program) for program in pipeline.stages)
     paths = [source.path for source in plan.inputs]
     return identity_of(pipeline.describe(), about, paths, code, options.job_file)

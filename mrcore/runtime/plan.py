@@ -31,6 +31,9 @@ INPUT_BYTES = 512  # that the coordinator holds for each input, about: path, spa
 NAME_COPIES, NAME_BYTES = 3, 40  # of a file's name in an index, and what each copy takes beside its bytes
 TOP_LINE_BYTES = 256  # that a line among the best takes
 WORKERS_MAX = 1024
+ATTEMPTS_MAX = 1000
+SKIPS_MAX = 1_000_000
+TIMEOUT_MAX_S = 10_000_000
 
 
 class Faults(NamedTuple):
@@ -62,7 +65,7 @@ class Needs(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How to run it; but for ``faults.skip_bad`` nothing here changes the answer, and only ``reducers`` the part files."""
+    """How to run it; only ``faults.skip_bad`` can change the answer, and ``reducers`` the part files."""
 
     workers: int | None = None  # None: one a core, and none at all for small input; 0: this process
     reducers: int | None = None
@@ -107,6 +110,46 @@ def check_options(options: Options) -> None:
         raise UsageError(f"workers out of range: {options.workers}: write 0 to {WORKERS_MAX}")
     if options.reducers is not None and not 1 <= options.reducers <= config.PARTITIONS_LIMIT:
         raise UsageError(f"reducers out of range: {options.reducers}: write 1 to {config.PARTITIONS_LIMIT}")
+    check_faults(options.faults, options.needs)
+
+
+def check_faults(faults: Faults, needs: Needs) -> None:
+    """Refuses what makes no sense of these.
+
+    Raises:
+        UsageError: naming the value and what to write instead.
+    """
+    if not 1 <= faults.attempts_max <= ATTEMPTS_MAX:
+        raise UsageError(f"attempts out of range: {faults.attempts_max}: write 1 to {ATTEMPTS_MAX}")
+    if not 0 <= faults.skip_bad <= SKIPS_MAX:
+        raise UsageError(f"records to skip out of range: {faults.skip_bad}: write 0 to {SKIPS_MAX}")
+    if not 0 <= faults.timeout_s <= TIMEOUT_MAX_S:
+        raise UsageError(f"timeout out of range: {faults.timeout_s}: write 0 (never) to {TIMEOUT_MAX_S} seconds")
+    if not 0 < needs.cpu <= WORKERS_MAX:
+        raise UsageError(f"processors out of range: {needs.cpu}: write more than 0, up to {WORKERS_MAX}")
+    if needs.memory is not None and needs.memory < 1:
+        raise UsageError(f"memory out of range: {needs.memory}: write a size, such as 2GiB")
+
+
+def most_workers(options: Options, memory: int) -> int:
+    """Tasks that may be at work at a time, by what each needs.
+
+    Raises:
+        BudgetError, UsageError: not one.
+    """
+    needs = options.needs
+    cores = resources.cores()
+    if needs.cpu > max(cores, options.workers or 0):
+        raise UsageError(f"a task needs {needs.cpu:g} processors: this machine has {cores}: lower resources")
+    most = WORKERS_MAX if needs.cpu == 1 else max(1, int(max(cores, options.workers or 0) / needs.cpu))
+    if needs.memory is not None:
+        if needs.memory > memory:
+            raise BudgetError(
+                f"a task needs {config.show_size(needs.memory)} and the job has {config.show_size(memory)}: "
+                "raise --memory, or lower resources"
+            )
+        most = min(most, memory // needs.memory)
+    return most
 
 
 def plan_job(job: Job, options: Options, *, ordered: bool) -> Plan:

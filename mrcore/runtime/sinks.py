@@ -336,6 +336,20 @@ class MemorySink(_Unresumed):
         """Nothing was made."""
 
 
+def sink_at(path: str | bytes | os.PathLike[str], *, single: bool, overwrite: bool, resume: bool) -> Sink:
+    """A directory of parts, or with ``single`` one file.
+
+    Raises:
+        UsageError: to resume a single file, or both to resume and to overwrite.
+    """
+    target = os.fsencode(path)
+    if not single:
+        return DirectorySink(target, overwrite=overwrite, resume=resume)
+    if resume:
+        raise UsageError("to resume a single file: only a directory of part files can be gone on with")
+    return FileSink(target, overwrite=overwrite)
+
+
 def _is_at(fd: int, path: bytes) -> bool:
     """Is the open file the one of this name?"""
     try:

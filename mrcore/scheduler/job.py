@@ -57,7 +57,7 @@ class JobOptions(msgspec.Struct, frozen=True, array_like=True):
     speculate: bool = True
     weight: int = 1  # of its share of the slots
     timeout_ns: int = 0  # an attempt that has read nothing for so long is ended, once its inputs are there; 0: never
-    hold: bool = False  # with all stages complete it goes on, so that an output lost later is made again, until cancelled
+    hold: bool = False  # it does not end when its stages are complete: an output that is lost later is made again
 
 
 def check_job(stages: tuple[StageSpec, ...], options: JobOptions) -> str | None:
