@@ -110,8 +110,8 @@ class Connection:
         if outcome.failure is None:
             self._send(
                 wire.AttemptFinished(
-                    attempt, generation, outcome.output, outcome.output_bytes, outcome.output_check, dict(outcome.counters),
-                    outcome.result, printed,
+                    attempt, generation, outcome.output, outcome.output_bytes, outcome.output_check,
+                    dict(outcome.counters), outcome.result, printed,
                 )
             )  # fmt: skip
         else:

@@ -125,9 +125,9 @@ class LocalCluster:
                 return self.take(wanted, fresh=fresh)
         return WorkerProcess()
 
-    def give(self, process: WorkerProcess, surroundings: Surroundings) -> None:
+    def give(self, process: WorkerProcess, surroundings: Surroundings, *, reusable: bool) -> None:
         """Takes a process back that is done, or about to be."""
-        if self._closing or not process.is_alive():
+        if self._closing or not reusable or not process.is_alive():
             process.close()
             return
         self._idle.append(_Idle(process, surroundings, time.monotonic() + IDLE_S))

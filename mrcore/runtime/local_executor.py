@@ -19,9 +19,10 @@ from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec
 from mrcore.errors import CorruptionError, InputError, WorkerLostError
 from mrcore.executors.unix_socket import listen
 from mrcore.executors.worker_process import check_not_worker, environment
-from mrcore.runtime.coordinator import Coordinator, Settings
+from mrcore.runtime.coordinator import Settings
 from mrcore.runtime.local_cluster import LocalCluster, Surroundings, local_cluster
-from mrcore.runtime.local_step import LocalStep, Means
+from mrcore.runtime.local_crew import Means
+from mrcore.runtime.local_step import LocalStep
 from mrcore.scheduler.config import SchedulerConfig
 from mrcore.scheduler.events import LossReason
 from mrcore.scheduler.job import JobOptions, StageSpec
@@ -86,15 +87,17 @@ class LocalExecutor:
         memory_bytes: that an attempt may hold, for placement; 0: not told.
         cpu: processors that an attempt takes.
         timeline: that is told what happens.
+        changed: called in the calling thread with processes at work, and attempts that failed so far.
     """
 
     def __init__(
-        self, workers: int, place: Place, faults: Faults, timeline: Timeline, *, memory_bytes: int = 0, cpu: float = 1
-    ) -> None:
+        self, workers: int, place: Place, faults: Faults, timeline: Timeline, *, memory_bytes: int = 0, cpu: float = 1,
+        changed: Callable[[int, int], None] = lambda workers, failed: None,
+    ) -> None:  # fmt: skip
         check_not_worker()
         self.workers = workers
         self._place, self._faults, self._timeline = place, faults, timeline
-        self._memory_bytes, self._cpu = memory_bytes, cpu
+        self._memory_bytes, self._cpu, self._changed = memory_bytes, cpu, changed
         self._cluster: LocalCluster = local_cluster()
         self._token = secrets.token_bytes(32)
         self._stack = contextlib.ExitStack()
@@ -171,23 +174,16 @@ class LocalExecutor:
         self, name: str, step: Step, progress: Callable[[int], None], noted: Callable[[str, str], None]
     ) -> Iterator[tuple[int, TaskResult]]:
         current = self._current = self._open(name, step)
-        assert current.coordinator is not None
-        now_ns = time.monotonic_ns()
-        for attempt, reason in self._lost_outputs(current):
-            current.coordinator.report_lost(attempt, reason, now_ns)
-        if name not in current.coordinator.scheduler.ledger.jobs:
-            current.coordinator.submit(name, self._stages(step), self._options(), b"", now_ns)
-        current.coordinator.flush(now_ns)
-        self._timeline.phase_began(step.name, name, 0, len(step.tasks))
-        if step.merge is not None:
-            self._timeline.phase_began(step.merge.name, name, 1, step.merge.tasks)
-        left = len(step.tasks) + (step.merge.tasks if step.merge is not None else 0)
-        current.tell_known()
-        if not current.is_done():
-            self._cluster.soon(lambda: current.start(self._listener))
-        else:
-            left = current.inbox.qsize()
+        coordinator, tasks = current.coordinator, current.tasks
+        ledger = coordinator.scheduler.ledger
         try:
+            self._begin(current, step)
+            left = len(step.tasks) + (step.merge.tasks if step.merge is not None else 0)
+            if tasks.is_done(ledger):  # of the first half only what is remembered may be left
+                left = len(tasks.results)
+            else:
+                processes = self._processes(step)
+                self._cluster.soon(lambda: current.start(self._listener, processes))
             while left:
                 kind, what = current.inbox.get()
                 match kind, what:
@@ -198,26 +194,39 @@ class LocalExecutor:
                         progress(count)
                     case "noted", (note, text):
                         noted(note, text)
+                    case "crew", (workers, failed):
+                        self._changed(workers, failed)
                     case "failed", error:
                         raise error
         except BaseException:
             self._leave(kill=True)
             raise
-        ledger = current.coordinator.scheduler.ledger.jobs[name]
-        self._skipped += ledger.skipped
+        self._skipped += ledger.jobs[name].skipped
         self._leave(kill=False)
         if not step.keep:
-            self._remove(current.inputs_left())
+            self._remove(tasks.inputs_left())
+
+    def _begin(self, current: LocalStep, step: Step) -> None:
+        """Has the coordinator know the step, and what of it is lost; tells what is done."""
+        coordinator, tasks = current.coordinator, current.tasks
+        now_ns = time.monotonic_ns()
+        for attempt, why in self._lost_outputs(current):
+            coordinator.report_lost(attempt, why, now_ns)
+        if tasks.name not in coordinator.scheduler.ledger.jobs:
+            coordinator.submit(tasks.name, self._stages(step), self._options(), b"", now_ns)
+        coordinator.flush(now_ns)
+        self._timeline.phase_began(step.name, tasks.name, 0, len(step.tasks))
+        if step.merge is not None:
+            self._timeline.phase_began(step.merge.name, tasks.name, 1, step.merge.tasks)
+        tasks.tell_known(coordinator.scheduler.ledger)
 
     def _open(self, name: str, step: Step) -> LocalStep:
         """The step with its journal, in which it may be known."""
-        surroundings = Surroundings(environment(), _places(step))
         is_stream = any(span.size < 0 for spec in step.tasks for span in getattr(spec, "spans", ()))
         means = Means(
             self._place.folder, self._socket_folder, self._token, self._memory_bytes, math.ceil(self._cpu),
-            self._place.disk, surroundings, is_stream, self._timeline,
+            Surroundings(environment(), _places(step)), is_stream, self._timeline,
         )  # fmt: skip
-        current = LocalStep(self._cluster, means, name, step, self._processes(step), stream=is_stream)
         settings = Settings(
             self._token, lambda: secrets.token_bytes(32), secrets.randbits(63), SCHEDULER, strangers_max=1024
         )
@@ -229,9 +238,7 @@ class LocalExecutor:
                     self._sweep(name)
                     os.mkdir(folder, 0o700)
                 disk = RealDisk(folder)
-        current.coordinator = Coordinator(disk, settings, current, time.monotonic_ns(), current)
-        current.known()
-        return current
+        return LocalStep(self._cluster, means, name, step, self._place.disk, disk, settings)
 
     def _processes(self, step: Step) -> int:
         most = max(len(step.tasks), step.merge.tasks if step.merge is not None else 0)
@@ -260,7 +267,7 @@ class LocalExecutor:
     def _lost_outputs(self, current: LocalStep) -> list[tuple[AttemptId, LossReason]]:
         """Committed outputs that are not there any more, or not what they were. Reads them all."""
         lost = []
-        for attempt, path, size, check in current.known_outputs():
+        for attempt, path, size, check in current.tasks.outputs(current.coordinator.scheduler.ledger):
             if not check and not size:
                 continue  # a number that stands in the result
             if not os.path.lexists(path):

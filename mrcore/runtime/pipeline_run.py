@@ -109,8 +109,8 @@ def _identity(pipeline: Pipeline, options: Options, plan: PipelinePlan) -> Ident
     from mrcore.engine.fingerprint import fingerprint, fingerprint_of
     from mrcore.runtime.identity import identity_of
 
-    about: dict[str, object] = {"reducers": options.reducers, "split": options.split, "skip_bad": options.faults.skip_bad}
-    about["partitions"] = list(pipeline.partitions)
+    about: dict[str, object] = {"reducers": options.reducers, "split": options.split}
+    about |= {"skip_bad": options.faults.skip_bad, "partitions": list(pipeline.partitions)}
     if isinstance(pipeline.source, ItemsSource):
         about["items"] = fingerprint_of(pipeline.source.items)
     code = tuple(fingerprint(program) for program in pipeline.stages)
