@@ -128,7 +128,7 @@ class Walk:
         token = _DIGEST + self._out.digest()
         self._apart[_address(apart.value)] = token, apart.value
         self._out, self._numbers, self._open_sets = apart.out, apart.numbers, apart.open_sets
-        self._is_apart, self._mixed = False, True
+        self._is_apart = False
         self._out.update(token)
 
     @property

@@ -30,6 +30,8 @@ from mrcore.engine.installed import Installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mrcore.engine.program import Program
 
 OBJECTS_MAX = 20_000_000  # that are looked into: one that makes ever new ones when it is pickled has an end
@@ -81,10 +83,11 @@ class _ObjectWalk(Walk):
         if issubclass(kind, type):
             self._class(value)
         elif issubclass(kind, types.ModuleType):
-            self.head("module", value.__name__, self._installed.version(value.__name__) or "")
+            name = vars(value).get("__name__")
+            self.head("module", str(name), self._installed.version(name) or "")
         elif kind is getattr(sys.modules.get("numpy"), "ndarray", None):
             self._array(value)
-        elif isinstance(value, property | staticmethod | classmethod):
+        elif issubclass(kind, property | staticmethod | classmethod):
             self._descriptor(value)
         elif not self.is_met(value):
             self._object(value)
@@ -113,7 +116,7 @@ class _ObjectWalk(Walk):
         }
         found = {name: known[name] for name in names if name in known and name not in _MODULE_NAMES}
         found |= {name: sys.modules[name] for name in names if name not in known and self._is_own_module(name)}
-        attributes = dict(sorted(vars(function).items()))
+        attributes = _by_name(vars(function))
         self.head("function", function.__qualname__, len(cells), len(found), len(attributes))
         self.push([
             code, function.__defaults__, function.__kwdefaults__,
@@ -127,13 +130,13 @@ class _ObjectWalk(Walk):
         return name in sys.modules and self._installed.version(name) is None
 
     def _used(self, value: Any, names: tuple[str, ...]) -> Any:
-        is_own = isinstance(value, types.ModuleType) and self._installed.version(value.__name__) is None
+        is_own = type(value) is types.ModuleType and self._installed.version(vars(value).get("__name__")) is None
         return _ModuleUse(value, names) if is_own else value
 
     def _module_use(self, use: _ModuleUse) -> None:
-        if self.is_met(use, (use.module.__name__, use.names)):
-            return
         known = vars(use.module)
+        if self.is_met(use, (known.get("__name__"), use.names)):
+            return
         found = {name: self._used(known[name], use.names) for name in use.names if name in known}
         found = {name: value for name, value in found.items() if name not in _MODULE_NAMES}
         self.head("module of the user's", len(found))
@@ -177,7 +180,7 @@ class _ObjectWalk(Walk):
             return
         inside = {
             name: value
-            for name, value in sorted(vars(kind).items())
+            for name, value in _by_name(vars(kind)).items()
             if name not in _CLASS_NAMES and (name != "__annotations__" or value)  # an empty one comes of asking for it
         }
         self.head("class", kind.__qualname__, len(inside))
@@ -197,7 +200,7 @@ class _ObjectWalk(Walk):
             self.push([kind, *_flattened(attributes)])
         else:
             function, arguments, state, items, pairs, setter = made
-            if isinstance(value, set | frozenset):  # its list would have their order
+            if issubclass(kind, set | frozenset):  # its list would have their order
                 arguments = (frozenset(value),)
                 function = kind
             self.head("made", len(arguments), len(items), len(pairs))
@@ -208,7 +211,7 @@ class _ObjectWalk(Walk):
         parts = state.value if isinstance(state.value, tuple) and len(state.value) == 2 else (state.value,)
         if all(_is_attributes(part) for part in parts):
             self.head("attributes", *(len(part or ()) for part in parts))
-            self.push([one for part in parts for one in _flattened(dict(sorted((part or {}).items())))])
+            self.push([one for part in parts for one in _flattened(_by_name(part or {}))])
         else:
             self.head("state")
             self.push([state.value])
@@ -268,6 +271,10 @@ def _flattened(parts: dict[str, Any]) -> list[Any]:
     return [one for pair in parts.items() for one in pair]
 
 
+def _by_name(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parts[name] for name in sorted(name for name in parts if type(name) is str)}
+
+
 def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
@@ -325,7 +332,7 @@ def _attributes(value: Any) -> dict[str, Any]:
         found = object.__getattribute__(value, "__dict__")  # a proxy would hand on what another object has
     except Exception:  # it has none, or a property of the user's in its place
         return {}
-    return dict(sorted(found.items())) if _is_attributes(found) else {}
+    return _by_name(found) if _is_attributes(found) else {}
 
 
 def _is_attributes(state: Any) -> bool:

@@ -182,6 +182,17 @@ def test_sets_of_objects_have_no_order(order):
     assert fingerprint_of(things("abc", order)) != fingerprint_of(things("abd", order))
 
 
+def test_a_frozenset_of_objects_is_one_thing_and_not_the_next_that_equals_it():
+    one, other = frozenset({Thing(1), "x"}), frozenset({Thing(1), "x"})
+    assert fingerprint_of([one, one]) != fingerprint_of([one, other])
+
+
+def test_what_holds_a_class_is_written_alike_whether_a_set_had_it_before_or_not():
+    pairs = [(Thing, number) for number in range(3)]
+    equal = [(Thing, number) for number in range(3)]
+    assert fingerprint_of([set(pairs), *pairs]) == fingerprint_of([set(equal), *pairs])
+
+
 def ring(names):
     """Things that hold the set that holds them."""
     made = things(names, names)

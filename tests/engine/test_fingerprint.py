@@ -116,6 +116,7 @@ class Job(Base):
     def setup(self, ctx):
         self.functions = [lambda x: x + 7, lambda x: x * 2]
         self.table = {key: [ctx, key] for key in range(3)}
+        self.here = __file__, __name__, __doc__
 
 @functools.lru_cache(maxsize=64)
 def cached(x):

@@ -159,6 +159,12 @@ def test_a_set_of_ones_own_has_no_order():
     assert fingerprint_of(Words(members)) == fingerprint_of(Words(reversed(members)))
 
 
+def test_a_set_of_many_objects_counts_by_all_of_them():
+    some = [Fields(number, "x") for number in range(8000)]
+    others = [*some[:-1], Fields(7999, "y")]
+    assert fingerprint_of({*some}) == fingerprint_of({*reversed(some)}) != fingerprint_of({*others})
+
+
 def test_an_array_counts_by_its_values_however_they_lie_in_memory():
     array = np.arange(12).reshape(3, 4)
     same = [np.asfortranarray(array), np.repeat(array, 2, 1)[:, ::2], array[::-1].copy()[::-1], array + 0]
@@ -231,7 +237,12 @@ def test_an_error_of_the_users_while_a_value_is_taken_apart_is_no_error_here():
         def __reduce__(self):
             return len, (), None, itertools.chain([1], (1 / 0 for _ in range(1)))
 
-    for value in (Strange(), Bad(), Strange, [Strange(), Bad()], {Bad(), Strange()}):
+    nameless = types.ModuleType("nameless")
+    del nameless.__name__
+    known = {"nameless": nameless, "gone": weakref.proxy(Bad())}
+    odd = types.FunctionType(compile("nameless, gone", "", "eval"), known)
+    vars(odd)[1] = 2
+    for value in (Strange(), Bad(), Strange, [Strange(), Bad()], {Bad(), Strange()}, nameless, odd):
         assert fingerprint_of(value) == fingerprint_of(value)
 
 
@@ -264,9 +275,32 @@ def test_attributes_of_functions_count():
     def function():
         return 0
 
-    before = fingerprint_of(function)
-    function.mark = 1
-    assert fingerprint_of(function) != before
+    found = [fingerprint_of(function)]
+    for function.mark in (1, 2):
+        found.append(fingerprint_of(function))
+    assert len(set(found)) == 3
+
+
+def test_where_an_exception_is_caught_counts():
+    def function():
+        try:
+            return 1 / 0
+        except ZeroDivisionError:
+            return 0
+
+    without = types.FunctionType(function.__code__.replace(co_exceptiontable=b""), globals())
+    without.__qualname__ = function.__qualname__
+    assert fingerprint_of(without) != fingerprint_of(function)
+
+
+def test_the_class_of_a_class_counts():
+    class Meta(type):
+        pass
+
+    def made(meta):
+        return types.new_class("Made", (), {"metaclass": meta})
+
+    assert fingerprint_of(made(Meta)) == fingerprint_of(made(Meta)) != fingerprint_of(made(type))
 
 
 def test_what_a_function_defined_in_a_library_wraps_counts():
@@ -300,6 +334,7 @@ def test_calls_that_fill_a_cache_do_not_count():
 
     shown.register(collections.abc.Sized, len)
     before = fingerprint_of([cached, shown])
+    collections.abc.Sized.register(Slotted)  # after which every such function looks again
     cached(5), shown("x"), shown(5)
     assert fingerprint_of([cached, shown]) == before
 

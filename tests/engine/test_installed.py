@@ -4,6 +4,7 @@ import collections
 import functools
 import json
 import os
+import pathlib
 import sys
 import types
 
@@ -61,6 +62,7 @@ def test_a_file_of_the_users_with_the_name_of_a_library_is_the_users(tmp_path, m
 
 @pytest.mark.parametrize(("value", "name"), [
     (json.dumps, "dumps"), (json.JSONDecoder.decode, "JSONDecoder.decode"), (int, "int"), (TopK, "TopK"),
+    (pathlib.Path.cwd.__func__, "Path.cwd"),
     (collections.OrderedDict, "OrderedDict"), (numpy.ndarray, "ndarray"), (type(iter([])), "list_iterator"),
 ], ids=repr)  # fmt: skip
 def test_what_is_found_in_a_library_has_a_place_there(value, name):
