@@ -110,7 +110,9 @@ class LocalStep(Observer):
         """An attempt that is committed is the task's."""
         if isinstance(record, AttemptCommitted):
             attempt = AttemptId(record.job, record.stage, record.task, record.attempt)
-            self._means.timeline.committed(attempt, self.tasks.commit(record))
+            result = self.tasks.commit(record)
+            self._means.timeline.consumed(self.tasks.count(attempt, result.bytes_in))
+            self._means.timeline.committed(attempt, result)
 
     def on_action(self, action: actions.Action, now_ns: int) -> None:
         """What workers are told."""

@@ -122,7 +122,6 @@ class StepTasks:
         attempt = AttemptId(record.job, record.stage, record.task, record.attempt)
         result = self._result(attempt, record.result, record.counters)
         self.results[record.stage, record.task] = result
-        self.count(attempt, result.bytes_in)
         if record.stage != self.final:
             self.tell(record.stage, record.task)
         return result
