@@ -40,6 +40,7 @@ class Execution:
         options: how to run it.
         sink: where the result goes; None: it stays in memory.
         identity: of the job, asked for where it survives a crash.
+        changed: called with processes at work, and attempts that failed so far.
 
     Attributes:
         work: the work directory.
@@ -47,9 +48,11 @@ class Execution:
     """
 
     def __init__(
-        self, about: Mapping[str, object], options: Options, sink: Sink | None, identity: Callable[[], Identity]
-    ) -> None:
-        self._about, self._options, self._sink, self._identity = about, options, sink, identity
+        self, about: Mapping[str, object], options: Options, sink: Sink | None, identity: Callable[[], Identity],
+        changed: Callable[[int, int], None],
+    ) -> None:  # fmt: skip
+        self._about, self._options, self._sink = about, options, sink
+        self._identity, self._changed = identity, changed
         self._stack = contextlib.ExitStack()
         self._record: JobRecord | None = None
         self._timeline: Timeline | None = None
@@ -121,7 +124,7 @@ class Execution:
         return self._stack.enter_context(
             LocalExecutor(
                 max(1, min(workers, tasks)), place, options.faults, self._timeline,
-                memory_bytes=needs.memory or 0, cpu=needs.cpu,
+                memory_bytes=needs.memory or 0, cpu=needs.cpu, changed=self._changed,
             )
         )  # fmt: skip
 

@@ -78,6 +78,9 @@ class Observer:
     def finished(self, result: TaskResult) -> None:
         """A task of the current phase is done."""
 
+    def crew(self, workers: int, failed: int) -> None:
+        """So many processes are at work, and so many attempts have failed so far."""
+
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     """Parses ``word TAB count`` lines."""
@@ -99,7 +102,7 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
     plan = plan_job(job, options, ordered=sink.ordered)
     observer.planned(plan)
     about = job.describe() | {"inputs": len(plan.inputs), "input_bytes": plan.input_bytes}
-    with Execution(about, options, sink, lambda: _identity(job, options, plan)) as execution:
+    with Execution(about, options, sink, lambda: _identity(job, options, plan), observer.crew) as execution:
         executor = execution.executor(plan.workers, max(len(plan.splits), plan.partitions))
         run = _Run(job, plan, options, execution, executor, sink, observer)
         clock.lap("plan")

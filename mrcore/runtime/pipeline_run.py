@@ -88,7 +88,7 @@ def run_pipeline(
     plan = plan_pipeline(pipeline, options)
     observer.planned(plan)
     about = pipeline.describe() | {"inputs": len(plan.inputs), "input_bytes": plan.input_bytes}
-    with Execution(about, options, sink, lambda: _identity(pipeline, options, plan)) as execution:
+    with Execution(about, options, sink, lambda: _identity(pipeline, options, plan), observer.crew) as execution:
         run = _Run(pipeline, options, plan, execution, sink, observer, clock, limit)
         run.prepare()
         executor = execution.executor(plan.workers, run.tasks_most())

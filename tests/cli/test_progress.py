@@ -32,19 +32,41 @@ def test_it_is_rewritten_ten_times_a_second_and_cleared(clock):
     line.clear()
     shown = [text.strip() for text in out.getvalue().split("\r")]
     assert shown == [
-        "", "mrcore: map 0/4 tasks, read   0 % 0 MB, 0 MB/s", "mrcore: map 0/4 tasks, read  50 % 1 MB, 1 MB/s",
-        "mrcore: map 1/4 tasks, read  75 % 2 MB, 1 MB/s", "", "",
+        "", "mrcore: map 0 % (0/4), 0 MB, 0 MB/s", "mrcore: map 0 % (0/4), 1 MB, 1 MB/s, 1 s left",
+        "mrcore: map 25 % (1/4), 2 MB, 1 MB/s, 1 s left", "", "",
     ]  # fmt: skip
     assert "\n" not in out.getvalue()
+
+
+def test_phases_workers_failures_and_a_status_stand_in_it(clock):
+    out = io.StringIO()
+    line = ProgressLine(out)
+    line.planned(Planned())
+    line.phase("map", 1)
+    line.finished(None)
+    clock[0] += 2
+    line.consumed(2_000_000)
+    line.phase("reduce", 2)
+    line.crew(2, 1)
+    line.noted("status", "at it")
+    assert out.getvalue().rpartition("\r")[2].strip() == (
+        "mrcore: map 100 % (1/1), reduce 0 % (0/2), 2 MB, 1 MB/s, 2 workers, 1 failed attempt; at it"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (61, "1:01"), (3600 * 26 + 61, "26 h 1 min")])
+def test_the_time_that_is_left(seconds, text):
+    assert progress._time(seconds) == text
 
 
 def test_a_shorter_line_covers_the_longer_one(clock):
     out = io.StringIO()
     line = ProgressLine(out)
-    line.phase("a long name", 10_000)
-    line.phase("b", 1)
+    line.noted("status", "a long status")
+    line.noted("status", "b")
     first, second = out.getvalue().split("\r")[1:]
     assert len(second) == len(first)
+    assert second.rstrip().endswith("; b")
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, OSError(28, "No space left on device")])
@@ -69,7 +91,7 @@ def test_on_off_and_auto(shell):
     assert shell.run("wordcount", "x").err == b""
     assert shell.run("wordcount", "--progress", "off", "x").err == b""
     assert shell.run("wordcount", "--progress", "on", "-q", "x").err == b""
-    assert b"\rmrcore: map 0/1 tasks" in shell.run("wordcount", "--progress", "on", "x").err
+    assert b"\rmrcore: map 0 % (0/1)" in shell.run("wordcount", "--progress", "on", "x").err
 
 
 def test_an_error_after_progress_begins_on_a_clean_line(shell):
