@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 TEXT_MAX = 4096  # letters of a log line or a status
 COUNT_MAX = (1 << 63) - 1
+NAME_MAX, COUNTERS_MAX = 256, 2000  # letters of a counter's name, and counters of a task: a message holds so many
 
 
 RESERVED = frozenset(
     {
-        "bytes_in", "bytes_out", "map_pairs", "map_tasks", "merge_passes", "merged_bytes", "records_in", "records_out",
-        "reduce_tasks", "spills",
+        "bytes_in", "bytes_out", "combined_records", "fetched_bytes", "map_bytes", "map_pairs", "map_tasks",
+        "merge_passes", "merged_bytes", "records_in", "records_out", "records_skipped", "reduce_tasks", "spills",
     }
 )  # fmt: skip
 """Names of mrcore's own counters, beside which the functions' stand in a result."""
@@ -89,6 +90,8 @@ class Context:
         if found is None:
             if type(name) is not str or not name or not name.isprintable():
                 raise UsageError(f"a counter's name is printable text that is not empty: {name!r}")
+            if len(name) > NAME_MAX or len(self._counters) >= COUNTERS_MAX:
+                raise UsageError(f"counters: up to {COUNTERS_MAX} a task, with names of up to {NAME_MAX} letters")
             if name in RESERVED:
                 raise UsageError(f"mrcore has a counter of this name: {name}: choose another one")
             found = self._counters[name] = Counter()

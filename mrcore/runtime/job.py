@@ -261,6 +261,7 @@ class _Run:
         self._merged = {
             "merge_passes": max((part.passes for part in parts), default=0),
             "merged_bytes": sum(part.merged_bytes for part in parts),
+            "fetched_bytes": sum(part.bytes_in for part in parts),
         }
         if job.emit == "nothing":
             self.distinct = sum(part.records_out for part in parts)
@@ -321,6 +322,7 @@ class _Run:
             "map_tasks": len(maps),
             "map_records": sum(result.records_out for result in maps),
             "map_bytes": sum(result.bytes_out for result in maps),
+            "combined_records": sum(max(0, result.tokens - result.records_out) for result in maps),
             "spills": sum(result.spills for result in maps),
             "reduce_tasks": 0 if self.job.make == "sketch" else self.plan.partitions,
             **self._merged,

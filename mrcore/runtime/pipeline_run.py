@@ -325,9 +325,13 @@ class _Run:
         if phase == "map":
             counts["map_pairs"] = sum(result.tokens for result in found)
             counts["spills"] = sum(result.spills for result in found)
+            counts["map_bytes"] = sum(result.bytes_out for result in found)
+            counts["combined_records"] = sum(max(0, result.tokens - result.records_out) for result in found)
         else:
             counts["merged_bytes"] = sum(result.merged_bytes for result in found)
+            counts["fetched_bytes"] = sum(result.bytes_in for result in found)
             counts["merge_passes"] = max((result.passes for result in found), default=0)
+        counts["records_skipped"] = sum(result.skipped for result in found)
         for result in found:
             for name, value in result.counters:
                 counts[name] = counts.get(name, 0) + value

@@ -54,7 +54,7 @@ def test_phases_workers_failures_and_a_status_stand_in_it(clock):
     )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (61, "1:01"), (3600 * 26 + 61, "26 h 1 min")])
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (61, "1:01"), (93_661, "26 h 1 min")])
 def test_the_time_that_is_left(seconds, text):
     assert progress._time(seconds) == text
 
