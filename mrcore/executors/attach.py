@@ -23,7 +23,7 @@ class Attach(msgspec.Struct, frozen=True, array_like=True):
         slots, memory_bytes: to register with.
         disk_slot: of the job's disk budget, while the process works for it.
         log: file that takes what users' functions print; empty: where the process was started.
-        cwd: the directory that relative paths mean.
+        cwd: the directory that relative paths mean; empty: that in which the process is.
     """
 
     folder: bytes

@@ -55,7 +55,8 @@ class Worker:
                 self._control.sendall(FREE)
 
     def _work_for(self, attach: Attach) -> None:
-        os.chdir(attach.cwd)
+        if attach.cwd:
+            os.chdir(attach.cwd)
         if any(_written(path) != when for path, when in self._sources.items()):
             os._exit(0)  # a module was edited since it was loaded: a new process loads the new one
         self._log.direct(attach.log)

@@ -138,7 +138,7 @@ class Crew:
             process.attach(
                 Attach(
                     means.socket_folder, means.token, member.name, means.slots, means.memory_bytes, slot,
-                    means.timeline.log_file(member.name), os.getcwdb(),
+                    means.timeline.log_file(member.name), _directory(),
                 )
             )  # fmt: skip
             self._watch_process(member)
@@ -297,3 +297,11 @@ class Crew:
         member = self._by_session.get(session)
         if member is None or (member.process.pidfd < 0 and member.process.is_alive()):
             self._coordinator.close(session, time.monotonic_ns())
+
+
+def _directory() -> bytes:
+    """The current directory; empty if it is gone."""
+    try:
+        return os.getcwdb()
+    except OSError:
+        return b""

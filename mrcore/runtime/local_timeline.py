@@ -32,14 +32,20 @@ class Timeline:
         self.failed = self.speculative = self.workers = 0
         self.bytes_consumed = 0
         self.tasks: dict[str, tuple[int, int]] = {}  # by phase: done, all
-        self._stages: dict[tuple[str, int], str] = {}
+        self._stages: dict[tuple[str, int], str] = {}  # names, by step and half
+        self._coming: dict[tuple[str, int], int] = {}  # those of which nothing has begun: their tasks
 
     def phase_began(self, name: str, step: str, stage: int, tasks: int) -> None:
-        """A half of a step: its tasks are to be run."""
+        """A half of a step: its tasks are to be run; in the history it begins with the first of them."""
         self._stages[step, stage] = name
+        self._coming[step, stage] = tasks
         done, known = self.tasks.get(name, (0, 0))
         self.tasks[name] = (done, known + tasks)
-        self._say("phase", name=name, step=step, stage=stage, tasks=tasks)
+
+    def _begin_phase(self, step: str, stage: int) -> None:
+        tasks = self._coming.pop((step, stage), None)
+        if tasks is not None:
+            self._say("phase", name=self._stages[step, stage], step=step, stage=stage, tasks=tasks)
 
     def worker_began(self, worker: str, pid: int) -> None:
         """A process has registered."""
@@ -54,6 +60,7 @@ class Timeline:
 
     def attempt_began(self, attempt: AttemptId, worker: str, is_speculative: bool) -> None:
         """A worker was told to run it."""
+        self._begin_phase(attempt.job, attempt.stage)
         self._running[attempt] = worker
         self.speculative += is_speculative
         self._say("start", attempt=_name(attempt), worker=worker, speculative=is_speculative)
@@ -94,7 +101,7 @@ class Timeline:
         if self._record is not None:
             self._record.progress(
                 workers=workers, failed=self.failed, speculative=self.speculative, bytes_in=self.bytes_consumed,
-                phases={name: list(counts) for name, counts in self.tasks.items()},
+                tasks={name: list(counts) for name, counts in self.tasks.items()},
             )  # fmt: skip
             self._record.tick()
 
