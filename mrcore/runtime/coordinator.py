@@ -20,8 +20,6 @@ whatever generation they bear, on any connection of the worker; the scheduler is
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 
 from mrcore.errors import AuthenticationError, CorruptionError, ProtocolError, shown
@@ -79,12 +77,11 @@ class Observer:
         """A peer made a mistake, and its connection is closed. The name is empty where it did not prove it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
     """What is fixed while a coordinator lives.
 
-    Attributes:
-        token: that workers share with us (:mod:`mrcore.wire.handshake`).
+    Args:
+        token: that workers share with us (:mod:`mrcore.wire.handshake`); shown nowhere.
         nonce: 32 bytes from the system's source of secrets, each time.
         journal_salt: any number below 2**64 that no journal on this disk had before; for a new one.
         scheduler: of the scheduler.
@@ -93,13 +90,15 @@ class Settings:
         strangers_max: connections at once that have not yet proved who they are.
     """
 
-    token: bytes = dataclasses.field(repr=False)
-    nonce: Callable[[], bytes]
-    journal_salt: int
-    scheduler: SchedulerConfig = dataclasses.field(default_factory=SchedulerConfig)
-    identity: str = "coordinator"
-    compact_bytes: int = 16 << 20
-    strangers_max: int = 256
+    __slots__ = ("compact_bytes", "identity", "journal_salt", "nonce", "scheduler", "strangers_max", "token")
+
+    def __init__(
+        self, token: bytes, nonce: Callable[[], bytes], journal_salt: int, scheduler: SchedulerConfig | None = None, *,
+        identity: str = "coordinator", compact_bytes: int = 16 << 20, strangers_max: int = 256,
+    ) -> None:  # fmt: skip
+        self.token, self.nonce, self.journal_salt = token, nonce, journal_salt
+        self.scheduler = scheduler or SchedulerConfig()
+        self.identity, self.compact_bytes, self.strangers_max = identity, compact_bytes, strangers_max
 
 
 class Coordinator:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import secrets
 import threading
 import time
 from typing import Any, NamedTuple
@@ -99,7 +98,7 @@ class LocalExecutor:
         self._place, self._faults, self._timeline = place, faults, timeline
         self._memory_bytes, self._cpu, self._changed = memory_bytes, cpu, changed
         self._cluster: LocalCluster = local_cluster()
-        self._token = secrets.token_bytes(32)
+        self._token = os.urandom(32)
         self._stack = contextlib.ExitStack()
         self._steps: list[tuple[str, Step]] = []  # those that are done
         self._skipped = 0
@@ -228,7 +227,7 @@ class LocalExecutor:
             Surroundings(environment(), _places(step)), is_stream, self._timeline,
         )  # fmt: skip
         settings = Settings(
-            self._token, lambda: secrets.token_bytes(32), secrets.randbits(63), SCHEDULER, strangers_max=1024
+            self._token, lambda: os.urandom(32), int.from_bytes(os.urandom(8), "big"), SCHEDULER, strangers_max=1024
         )
         disk: Disk = MemoryDisk()
         if self._place.durable:

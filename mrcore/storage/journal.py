@@ -26,7 +26,7 @@ processor, 3.9 s with the syncs, and 104 MB of disk; opened again they take 0.7 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mrcore.errors import BudgetError, MrcoreError, OutputExistsError, shown
 from mrcore.storage.files import reading, write_error, writing
@@ -46,8 +46,7 @@ BATCH_BYTES_MAX = 1 << 30
 """Bytes of the records of a batch with their lengths, and so of a record or a snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(NamedTuple):
     """What a journal held when it was opened."""
 
     generation: int  # 1 and up

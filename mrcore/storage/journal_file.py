@@ -38,7 +38,7 @@ the one before it was durable, and has nothing to lose itself.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from xxhash import xxh3_64, xxh3_64_intdigest
 
@@ -63,8 +63,7 @@ _HEAD_SIZE = _HEAD.size + _CHECK.size
 _BATCH_SIZE = _BATCH.size + _CHECK.size  # of a batch's head
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a file."""
 
     generation: int
