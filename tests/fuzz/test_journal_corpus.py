@@ -21,7 +21,7 @@ MADE = runpy.run_path(os.fspath(FOLDER / "generate_journal_corpus.py"))
 
 def recover(folder):
     journal, recovery = open_journal(RealDisk(os.fsencode(folder)), 1)
-    journal._abandon()
+    journal.abandon()
     return recovery
 
 

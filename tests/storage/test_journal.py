@@ -49,7 +49,7 @@ def recover(path, data=None):
     if data is not None:
         Path(os.fsdecode(path), NAME).write_bytes(data)
     journal, recovery = opened(path)
-    journal._abandon()
+    journal.abandon()
     return recovery
 
 
@@ -108,7 +108,7 @@ def test_records_that_look_like_journals_are_records(path):
         last = journal.size
         journal.append(b"mrcbatch" + content(path))
         journal.sync()
-    journal._abandon()
+    journal.abandon()
     data = content(path)
     assert len(recover(path).records) == 4
     data = data[:last] + b"M" + data[last + 1 :]
@@ -153,7 +153,7 @@ def make_journal(path, *, clean):
             journal.append(b"%d of %d" % (index, count))
         journal.sync()
         ends.append(journal.size)
-    journal.close() if clean else journal._abandon()
+    journal.close() if clean else journal.abandon()
     return content(path), ends + [len(content(path))] * clean
 
 

@@ -245,7 +245,7 @@ def test_power_is_lost_again_during_any_call_of_the_recovery(at):
         for again in itertools.count():
             second = copy.deepcopy(outcomes[index]).breaking(again, Stop())
             try:
-                open_journal(second, 8)[0]._abandon()
+                open_journal(second, 8)[0].abandon()
             except Stop:
                 lefts = list(second.breaking(-1, None).after_power_loss())
                 for left in lefts[:: max(1, len(lefts) // 20)]:
