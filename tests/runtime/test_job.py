@@ -141,13 +141,13 @@ def test_an_interrupt_leaves_nothing_of_a_result_in_memory(source, tmp, tmp_path
 
 
 @pytest.mark.parametrize("when", MOMENTS[1:])
-def test_an_interrupt_of_workers_leaves_what_a_resumed_run_goes_on_with(source, whole, tmp, tmp_path, count_lines, when):
+def test_an_interrupt_leaves_what_a_resumed_run_goes_on_with(source, whole, tmp, tmp_path, count_lines, when):
     out = os.fsencode(tmp_path / "out")
     job, options = CountJob((str(source),)), Options(2, 2, 50_000, tmp)
     notes = interrupted(job, options, DirectorySink(out), when)
     assert notes == [f": {tmp_path}/out: go on with --resume"]
     assert os.listdir(out) == [b"_work"]
-    with pytest.raises(OutputExistsError, match="an unfinished job's output: .*/out: go on with it with --resume"):
+    with pytest.raises(OutputExistsError, match=r"an unfinished job's output: .*/out: go on with it with --resume"):
         run_job(job, options, DirectorySink(out))
     assert os.listdir(out) == [b"_work"]
     result = run_job(job, options, DirectorySink(out, resume=True))
