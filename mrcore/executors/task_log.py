@@ -20,6 +20,7 @@ class TaskLog:
     def __init__(self) -> None:
         self._own = os.dup(2)
         self._is_file = self._is_full = False
+        self._full_bytes = 0  # of the file, once it is full
 
     def direct(self, path: bytes) -> None:
         """From now on what is printed goes to a file, or, without one, where this process was started."""
@@ -41,13 +42,16 @@ class TaskLog:
     def position(self) -> int:
         """Bytes in the file."""
         self._flush()
+        if self._is_full:
+            return self._full_bytes
         return os.fstat(1).st_size if self._is_file else 0
 
     def check_size(self) -> None:
         """Lets a file that is too large grow no more; to be called now and then, in any thread."""
         if self._is_file and not self._is_full and os.fstat(1).st_size > LOG_BYTES_MAX:
-            self._is_full = True
             os.write(1, _CUT)
+            self._full_bytes = os.fstat(1).st_size
+            self._is_full = True
             nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             self._to(nothing)
             os.close(nothing)

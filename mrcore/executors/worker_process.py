@@ -65,6 +65,7 @@ class WorkerProcess:
             if page_fd >= 0:
                 undo.callback(os.close, page_fd)
                 self._page = mmap.mmap(page_fd, RECORD_PAGE_BYTES)
+                undo.callback(self._page.close)
             self.pid = os.posix_spawn(
                 sys.executable,
                 # -P: the current directory is not searched, so no file in it can pose as a module of ours

@@ -101,6 +101,7 @@ class LocalExecutor:
         self._token = os.urandom(32)
         self._stack = contextlib.ExitStack()
         self._steps: list[tuple[str, Step]] = []  # those that are done
+        self._memory: dict[str, MemoryDisk] = {}  # their journals, where these are not on the disk
         self._skipped = 0
         self._current: LocalStep | None = None
         self._socket_folder = b""
@@ -229,7 +230,7 @@ class LocalExecutor:
         settings = Settings(
             self._token, lambda: os.urandom(32), int.from_bytes(os.urandom(8), "big"), SCHEDULER, strangers_max=1024
         )
-        disk: Disk = MemoryDisk()
+        disk: Disk = self._memory.setdefault(name, MemoryDisk())
         if self._place.durable:
             folder = os.path.join(self._place.folder, b"journal-" + name.encode())
             with writing(folder):

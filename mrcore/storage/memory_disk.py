@@ -19,7 +19,7 @@ class MemoryFile:
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         """Writes all of ``data`` at ``offset``."""
-        if offset > len(self._data):
+        if data and offset > len(self._data):
             self._data += bytes(offset - len(self._data))
         self._data[offset : offset + len(data)] = data
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from mrcore import config
-from mrcore.errors import InputError
+from mrcore.errors import InputError, OutputExistsError
 from mrcore.runtime import plan as plan_module
 from mrcore.runtime.job import Observer, run_job
 from mrcore.runtime.jobs import CountJob
@@ -112,21 +112,48 @@ def test_an_observer_is_told_the_story(source, tmp, tmp_path):
     assert sum(event for event in told if isinstance(event, int)) == total
 
 
-@pytest.mark.parametrize("when", ["planned", "phase", "consumed", "finished"])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_interrupt_at_any_moment_leaves_nothing(source, tmp, tmp_path, when, workers):
-    class Interrupts(Observer):
-        pass
+MOMENTS = ["planned", "phase", "consumed", "finished"]
+
+
+def interrupted(job, options, sink, when):
+    """Runs a job that is interrupted when its observer is told this; the error's notes."""
 
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    observer = Interrupts()
+    observer = Observer()
     setattr(observer, when, interrupt)
+    with pytest.raises(KeyboardInterrupt) as error:
+        run_job(job, options, sink, observer)
+    return getattr(error.value, "__notes__", [])
+
+
+@pytest.mark.parametrize(("workers", "when"), [*((0, when) for when in MOMENTS), (2, "planned")])
+def test_an_interrupt_leaves_nothing_where_nothing_could_be_gone_on_with(source, tmp, tmp_path, when, workers):
     sink = DirectorySink(os.fsencode(tmp_path / "out"))
-    with pytest.raises(KeyboardInterrupt):
-        run_job(CountJob((str(source),)), Options(workers, 2, 50_000, tmp), sink, observer)
+    assert interrupted(CountJob((str(source),)), Options(workers, 2, 50_000, tmp), sink, when) == []
     assert not os.path.exists(tmp_path / "out")
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_an_interrupt_leaves_nothing_of_a_result_in_memory(source, tmp, tmp_path, when):
+    assert interrupted(CountJob((str(source),)), Options(2, 2, 50_000, tmp), MemorySink(), when) == []
+
+
+@pytest.mark.parametrize("when", MOMENTS[1:])
+def test_an_interrupt_leaves_what_a_resumed_run_goes_on_with(source, whole, tmp, tmp_path, count_lines, when):
+    out = os.fsencode(tmp_path / "out")
+    job, options = CountJob((str(source),)), Options(2, 2, 50_000, tmp)
+    notes = interrupted(job, options, DirectorySink(out), when)
+    assert notes == [f": {tmp_path}/out: go on with --resume"]
+    assert os.listdir(out) == [b"_work"]
+    with pytest.raises(OutputExistsError, match=r"an unfinished job's output: .*/out: go on with it with --resume"):
+        run_job(job, options, DirectorySink(out))
+    assert os.listdir(out) == [b"_work"]
+    result = run_job(job, options, DirectorySink(out, resume=True))
+    assert sorted(os.listdir(out)) == [b"_SUCCESS", b"_manifest.json", b"part-00000", b"part-00001"]
+    lines = [b"%s\t%d\n" % pair for pair in result.read()]
+    assert b"".join(sorted(lines)) == count_lines(whole)
 
 
 def test_a_failing_job_leaves_an_older_result_alone(source, tmp, tmp_path):

@@ -1,5 +1,6 @@
 """Work directories: private, locked, removed; the sweep takes what the dead left and nothing else."""
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -129,3 +130,51 @@ def test_the_default_place_follows_tmpdir(monkeypatch):
     assert default_tmp() == b"/some/where"
     monkeypatch.setenv("TMPDIR", "")
     assert default_tmp() == b"/tmp"
+
+
+def test_one_that_is_kept_stays_and_its_lock_is_free(tmp):
+    with temporary(tmp) as work:
+        open(work.file("journal"), "wb").close()
+        work.keep()
+    assert sorted(os.listdir(work.path)) == [b"journal", b"lock"]
+    lock = os.open(os.path.join(work.path, LOCK), os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with WorkDir(work.path, lock) as again:
+        again.keep()
+        again.keep()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(lock)
+    assert os.path.isdir(work.path)
+
+
+def test_one_that_is_gone_on_with_goes_away_like_any_other(tmp):
+    with temporary(tmp) as work:
+        work.keep()
+    with WorkDir(work.path, os.open(os.path.join(work.path, LOCK), os.O_RDWR)):
+        pass
+    assert os.listdir(tmp) == []
+
+
+def test_clearing_leaves_the_lock_only(tmp):
+    with temporary(tmp) as work:
+        os.makedirs(os.path.join(work.path, b"journal-p0", b"deep"))
+        open(work.file("p0.0.0.0"), "wb").close()
+        open(os.path.join(work.path, b"journal-p0", b"deep", b"file"), "wb").close()
+        os.symlink(tmp, work.file("link"))
+        work.clear()
+        assert os.listdir(work.path) == [b"lock"]
+        work.clear()
+        assert os.listdir(work.path) == [b"lock"]
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (1, 70_000)])
+def test_its_size_is_that_of_the_files_in_it(tmp, sizes):
+    with temporary(tmp) as work:
+        for index, size in enumerate(sizes):
+            with open(work.file(f"p0.0.{index}"), "wb") as file:
+                file.write(bytes(size))
+        os.mkdir(work.file("journal-p0"))
+        with open(os.path.join(work.path, b"journal-p0", b"journal"), "wb") as file:
+            file.write(bytes(99))
+        os.symlink(work.file("p0.0.0"), work.file("link"))
+        assert work.size() == sum(sizes)

@@ -17,15 +17,22 @@ MAY_OPEN = {  # path::function, and why the file is not opened in storage/
     "mrcore/cli/doctor.py::_count": "writes the little text that it then counts, as a user would",
     "mrcore/cli/doctor.py::_memory": "reads a setting of the kernel in /sys: no data file",
     "mrcore/cli/doctor.py::_temporary": "the check is whether a file can be written there at all",
+    "mrcore/executors/task_log.py::TaskLog.direct": "what users' functions print: it becomes descriptors 1 and 2",
+    "mrcore/executors/unix_socket.py::_address": "a directory as such, so that a socket in it has a short name",
+    "mrcore/executors/worker.py::main": "a page of memory shared with the parent: no file",
+    "mrcore/executors/worker_process.py::WorkerProcess.__init__": "the same page, at the parent's",
     "mrcore/formats/typed_text.py::read_typed": "reads published output for the user, after the job",
     "mrcore/resources.py::_read": "small files of the kernel in /proc and /sys; layer 0 has no storage below it",
     "mrcore/runtime/job.py::JobResult.read": "reads published output for the user, after the job",
     "mrcore/runtime/job.py::_Run._top": "at most K lines of each partition, and K lines of result",
-    "mrcore/runtime/sinks.py::DirectorySink._remove_dead": "the lock of another job's work directory: no data",
+    "mrcore/runtime/sinks.py::DirectorySink._lock_dead": "the lock of another job's work directory: no data",
     "mrcore/runtime/sinks.py::DirectorySink._write": "manifest and marker; data arrive by rename",
     "mrcore/runtime/sinks.py::FileSink.open": "the target itself: made by the sink, so that it can take it back",
     "mrcore/runtime/sinks.py::MemorySink.take": "a part file on its way into memory",
     "mrcore/runtime/sinks.py::copy_file": "a part file on its way to a descriptor",
+    "mrcore/testing/executor_contract.py::Work.endless_spec": "a pipe that nobody writes to, for a test",
+    "mrcore/testing/executor_contract.py::read": "a test looks at what was written",
+    "mrcore/testing/executor_contract.py::write": "a test's input",
 }
 
 MAY_ASK_ADDRESSES = {
@@ -172,7 +179,7 @@ EXCEPTIONS: dict[Rule, dict[str, str]] = {
 
 SOUND = {
     "mrcore/storage/files.py": "with open(path, 'rb') as file:\n    os.open(path, 0)",
-    "mrcore/executors/process.py": "import socket\nos.posix_spawn(a, [sys.executable, '-P', '-m', 'b'], c)",
+    "mrcore/executors/worker_process.py": "import socket\nos.posix_spawn(a, [sys.executable, '-P', '-m', 'b'], c)",
     "mrcore/cli/main.py": "os.dup2(os.open(os.devnull, os.O_RDWR), 1)\nopen(2, 'w')",
     "mrcore/engine/a.py": "s = {1}\nfor x in sorted(s):\n    s.add(x)\nlen(s), 1 in s, sorted(x for x in [1])",
     "tests/engine/test_a.py": "",

@@ -146,7 +146,7 @@ RULES: dict[Rule, dict[str, str]] = {  # each rule with sources that break it
         "mrcore/scheduler/job.py": "def f():\n    import os.path",
         "mrcore/windowing/trigger.py": "if TYPE_CHECKING:\n    import time",
     },
-    wire_knows_errors_only: {"mrcore/wire/messages.py": "from mrcore import config"},
+    wire_knows_errors_only: {"mrcore/wire/payloads.py": "from mrcore import config"},
     dependencies_stay_home: {
         "mrcore/engine/arrow.py": "import pyarrow.parquet",
         "mrcore/formats/text.py": "import fsspec",

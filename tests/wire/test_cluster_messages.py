@@ -26,9 +26,12 @@ OF_WORKER = [
     wire.Register("worker-1", 0, 2, 8 << 30, "host-1", ("10.0.0.1:7077",)),
     wire.Heartbeat(3, 1, (fields.RunningAttempt(ID, 5),), 1 << 30, (HELD,), ("map-00001.attempt-0",)),
     wire.AttemptProgress(ID, 3, fields.INT64_MAX),
-    wire.AttemptFinished(ID, 3, "map-00007.attempt-1", 12, CHECK, {"records": 5, "é": -(1 << 63)}, b"\0\xff"),
+    wire.AttemptNoted(ID, 3, fields.NoteKind.LOG, "30 % of é"),
+    wire.AttemptNoted(ID, 3, fields.NoteKind.STATUS, ""),
+    wire.AttemptFinished(ID, 3, "map-00007.attempt-1", 12, CHECK, {"records": 5, "é": -(1 << 63)}, b"\0\xff",
+                         (12, fields.INT64_MAX)),
     wire.AttemptFailed(ID, 3, fields.FailureClass.USER_CODE, "UserCodeError", "map raised: job.py:3", "Traceback", "",
-                       fields.RecordPosition(b"/data/\xff.txt", 81)),
+                       fields.RecordPosition(b"/data/\xff.txt", 81), (0, 7)),
     wire.AttemptFailed(ID, 3, fields.FailureClass.OUT_OF_MEMORY, "BudgetError", ""),
     wire.OutputLost(3, "map-00003.attempt-0", fields.LossReason.CORRUPT, "worker-2"),
     wire.OutputLost(3, "map-00003.attempt-0", fields.LossReason.MISSING),
@@ -80,6 +83,8 @@ def values(kind):
             return st.one_of(*map(values, kind.types))
         case msgspec.inspect.VarTupleType():
             return st.lists(values(kind.item_type), max_size=min(kind.max_length, 5)).map(tuple)
+        case msgspec.inspect.TupleType():
+            return st.tuples(*map(values, kind.item_types))
         case msgspec.inspect.DictType():
             return st.dictionaries(values(kind.key_type), values(kind.value_type), max_size=min(kind.max_length, 5))
         case msgspec.inspect.StructType():
@@ -119,6 +124,8 @@ def unbounded(kind, where):
             return [place for one in kind.types for place in unbounded(one, where)]
         case msgspec.inspect.VarTupleType():
             return ([where] if kind.max_length is None else []) + unbounded(kind.item_type, f"{where}[]")
+        case msgspec.inspect.TupleType():
+            return [place for one in kind.item_types for place in unbounded(one, f"{where}[]")]
         case msgspec.inspect.DictType():
             inside = unbounded(kind.key_type, f"{where} key") + unbounded(kind.value_type, f"{where} value")
             return ([where] if kind.max_length is None else []) + inside
@@ -162,6 +169,13 @@ def test_every_field_of_every_message_has_bounds(cls):
     (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {str(n): n for n in range(2049)})),
     (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {"x" * 257: 1})),
     (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {}, bytes((1 << 20) + 1))),
+    (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {}, b"", (0,))),
+    (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {}, b"", (0, 1, 2))),
+    (FROM_WORKER, wire.AttemptFinished(ID, 1, "a", 0, CHECK, {}, b"", (-1, 0))),
+    (FROM_WORKER, wire.AttemptNoted(ID, 1, "shout", "")),
+    (FROM_WORKER, wire.AttemptNoted(ID, 1, fields.NoteKind.LOG, "x" * 8193)),
+    (FROM_WORKER, wire.AttemptNoted(ID, 0, fields.NoteKind.LOG, "")),
+    (FROM_WORKER, wire.AttemptFailed(ID, 1, fields.FailureClass.DEFECT, "", "", printed=(0, -1))),
     (FROM_WORKER, wire.AttemptFailed(ID, 1, "bad luck", "", "")),
     (FROM_WORKER, wire.AttemptFailed(ID, 1, fields.FailureClass.DEFECT, "", "x" * 8193)),
     (FROM_WORKER, wire.AttemptFailed(ID, 1, fields.FailureClass.DEFECT, "", "", "x" * 65537)),
