@@ -19,7 +19,7 @@ import glob, os, time
 import mrcore as mr
 
 def meet(kind, wanted, seconds=20):
-    """How many tasks of a kind are at work now; waits until there are as many as are wanted, or until it takes too long."""
+    """How many tasks of a kind are at work; waits for as many as are wanted, but not for ever."""
     mine = f"at-work/{kind}.{os.getpid()}"
     open(mine, "w").close()
     end = time.monotonic() + seconds
