@@ -153,7 +153,7 @@ def remove_output(path: bytes) -> int:
     with contextlib.suppress(FileNotFoundError):
         for entry in os.scandir(folder):
             if entry.name == name or entry.name.startswith(name + b".merge-"):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a folder is none of ours
                     freed += entry.stat(follow_symlinks=False).st_size
                     os.unlink(entry.path)
     return freed

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mrcore.storage.budget import DiskBudget
     from mrcore.wire.cluster_messages import AttemptFailed
 
+FAILURES_MAX = 64
+"""Words of so many attempts are kept: others may fail before the one that ends the job is known to."""
+
 
 class StepTasks:
     """See :class:`mrcore.runtime.dispatch.Jobs`, which this is.
@@ -43,7 +46,7 @@ class StepTasks:
     Attributes:
         results: by half and task, of the attempts that count.
         error: why the step is over, once it is and not well.
-        failure: the attempt that failed last, in its own words.
+        failures: the attempts that failed last, in their own words.
         how_lost: how the last process ended.
         recovering: what the coordinator says may be said again.
     """
@@ -54,7 +57,7 @@ class StepTasks:
         self.name, self.step, self.folder, self.disk = name, step, folder, disk
         self.results: dict[tuple[int, int], TaskResult] = {}
         self.error: MrcoreError | None = None
-        self.failure: tuple[AttemptId, AttemptFailed] | None = None
+        self.failures: dict[str, AttemptFailed] = {}
         self.how_lost = ""
         self.recovering = True
         self.final = 0 if step.merge is None else 1
@@ -116,6 +119,12 @@ class StepTasks:
             self.error = self._error_of(error)
 
     # ---- what has come of tasks ---------------------------------------------------------------
+
+    def fail(self, attempt: AttemptId, message: AttemptFailed) -> None:
+        """Remembers what an attempt says of its failure, for when the job ends by it."""
+        self.failures[str(attempt)] = message
+        if len(self.failures) > FAILURES_MAX:
+            del self.failures[next(iter(self.failures))]
 
     def commit(self, record: AttemptCommitted) -> TaskResult:
         """An attempt is the task's."""
@@ -207,11 +216,11 @@ class StepTasks:
     # ---- errors -------------------------------------------------------------------------------
 
     def _error_of(self, text: str) -> MrcoreError:
-        """The error of a job that the scheduler has given up: in the words of the attempt that failed last."""
-        if self.failure is not None and text.startswith(f"{self.failure[0]}: "):
-            said = self.failure[1]
-            return error_of(said.error, said.text, said.traceback, said.user_traceback)
+        """The error of a job that the scheduler has given up: in the words of the attempt that did it."""
         where, _, rest = text.partition(": ")
+        said = self.failures.get(where)
+        if said is not None:
+            return error_of(said.error, said.text, said.traceback, said.user_traceback)
         return WorkerLostError(f"{rest or where}, while it ran {self._shown(where)}")
 
     def _shown(self, attempt: str) -> str:
