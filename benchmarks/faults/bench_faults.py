@@ -2,7 +2,7 @@
 
     python benchmarks/faults/bench_faults.py [NAME...] --corpus FILE [--mrcore COMMAND] [--pairs N]
 
-``FILE`` is a text of which a word count in Python takes 30 s or more, such as ``zipf-4g.txt`` of ``benchmarks/corpora``.
+``FILE`` is a text of which a Python word count takes 30 s or more, such as ``zipf-4g.txt`` of ``benchmarks/corpora``.
 Outputs are compared by digest with the undisturbed run's.
 """
 

@@ -99,13 +99,25 @@ class Execution:
             )
         return self.work.size()
 
-    def executor(self, workers: int, tasks: int) -> Executor:
-        """What runs so many tasks with so many workers at most; 0: this process."""
+    def executor(self, workers: int, tasks: int, *, streams: bool = False) -> Executor:
+        """What runs so many tasks with so many workers at most; 0: this process.
+
+        Args:
+            streams: some read what only a process that is started for them can.
+        """
         options, sink = self._options, self._sink
         if workers == 0 and not (sink is not None and sink.resumed):
             return self._stack.enter_context(
                 Inline(self.work.path, self.disk, skip_bad=options.faults.skip_bad)
             )
+        from mrcore.executors.worker_process import check_not_worker
+        from mrcore.runtime.local_cluster import local_cluster
+
+        check_not_worker()
+        processes = max(1, min(workers, tasks))
+        if not streams:
+            cluster = local_cluster()
+            cluster.soon(lambda: cluster.prepare(processes))  # they start while we load the rest
         from mrcore.runtime.local_executor import LocalExecutor, Place
         from mrcore.runtime.local_timeline import Timeline
         from mrcore.storage.history import JobRecord
@@ -123,7 +135,7 @@ class Execution:
         needs = options.needs
         return self._stack.enter_context(
             LocalExecutor(
-                max(1, min(workers, tasks)), place, options.faults, self._timeline,
+                processes, place, options.faults, self._timeline,
                 memory_bytes=needs.memory or 0, cpu=needs.cpu, changed=self._changed,
             )
         )  # fmt: skip

@@ -103,7 +103,8 @@ def run_job(job: Job, options: Options, sink: Sink, observer: Observer | None = 
     observer.planned(plan)
     about = job.describe() | {"inputs": len(plan.inputs), "input_bytes": plan.input_bytes}
     with Execution(about, options, sink, lambda: _identity(job, options, plan), observer.crew) as execution:
-        executor = execution.executor(plan.workers, max(len(plan.splits), plan.partitions))
+        streams = any(source.size is None for source in plan.inputs)
+        executor = execution.executor(plan.workers, max(len(plan.splits), plan.partitions), streams=streams)
         run = _Run(job, plan, options, execution, executor, sink, observer)
         clock.lap("plan")
         maps, parts = run.run(clock)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import os
 import select
 import threading
@@ -108,6 +109,14 @@ class LocalCluster:
         if handler is not None:
             self._handlers[fd] = handler
         self._poll.register(fd, mask)
+
+    def prepare(self, processes: int) -> None:
+        """Starts processes that nobody has asked for yet, unless so many are idle: they load while a job is planned."""
+        wanted = Surroundings(environment(), None)
+        idle = sum(one.surroundings.suit(wanted) for one in self._idle)
+        with contextlib.suppress(OSError):  # who takes one is told
+            for _ in range(processes - idle):
+                self.give(WorkerProcess(), wanted, reusable=True)
 
     def take(self, wanted: Surroundings, *, fresh: bool) -> WorkerProcess:
         """A process that works for nobody: a warm one, unless it has to be fresh.

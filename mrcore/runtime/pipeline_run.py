@@ -91,7 +91,8 @@ def run_pipeline(
     with Execution(about, options, sink, lambda: _identity(pipeline, options, plan), observer.crew) as execution:
         run = _Run(pipeline, options, plan, execution, sink, observer, clock, limit)
         run.prepare()
-        executor = execution.executor(plan.workers, run.tasks_most())
+        streams = any(source.size is None for source in plan.inputs)
+        executor = execution.executor(plan.workers, run.tasks_most(), streams=streams)
         clock.lap("plan")
         run.stages(executor)
         outputs = () if sink is None else sink.commit(pipeline.describe() | {"reducers": len(run.output.types)})
