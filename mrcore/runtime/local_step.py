@@ -104,7 +104,7 @@ class LocalStep(Observer):
                 if isinstance(message, wire.AttemptFailed):
                     timeline.consumed(self.tasks.count(attempt, 0))
                     if not was_stopped:
-                        self.tasks.failure = (attempt, message)
+                        self.tasks.fail(attempt, message)
 
     def on_record_durable(self, record: Record) -> None:
         """An attempt that is committed is the task's."""

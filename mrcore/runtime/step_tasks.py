@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from mrcore.wire.cluster_messages import AttemptFailed
 
 
+_FAILURES_MAX = 1024
+"""Failures that are remembered word for word: more than processes can report until the first one has ended the job."""
+
+
 class StepTasks:
     """See :class:`mrcore.runtime.dispatch.Jobs`, which this is.
 
@@ -43,7 +47,6 @@ class StepTasks:
     Attributes:
         results: by half and task, of the attempts that count.
         error: why the step is over, once it is and not well.
-        failure: the attempt that failed last, in its own words.
         how_lost: how the last process ended.
         recovering: what the coordinator says may be said again.
     """
@@ -54,7 +57,7 @@ class StepTasks:
         self.name, self.step, self.folder, self.disk = name, step, folder, disk
         self.results: dict[tuple[int, int], TaskResult] = {}
         self.error: MrcoreError | None = None
-        self.failure: tuple[AttemptId, AttemptFailed] | None = None
+        self._failures: dict[str, AttemptFailed] = {}  # the last ones
         self.how_lost = ""
         self.recovering = True
         self.final = 0 if step.merge is None else 1
@@ -125,6 +128,12 @@ class StepTasks:
         if record.stage != self.final:
             self.tell(record.stage, record.task)
         return result
+
+    def fail(self, attempt: AttemptId, said: AttemptFailed) -> None:
+        """An attempt has failed. If that ends the job, its words are the error's."""
+        self._failures[str(attempt)] = said
+        if len(self._failures) > _FAILURES_MAX:
+            del self._failures[next(iter(self._failures))]
 
     def tell(self, stage: int, task: int) -> None:
         """Puts a result into the inbox, once."""
@@ -207,12 +216,13 @@ class StepTasks:
     # ---- errors -------------------------------------------------------------------------------
 
     def _error_of(self, text: str) -> MrcoreError:
-        """The error of a job that the scheduler has given up: in the words of the attempt that failed last."""
-        if self.failure is not None and text.startswith(f"{self.failure[0]}: "):
-            said = self.failure[1]
-            return error_of(said.error, said.text, said.traceback, said.user_traceback)
+        """The error of a job that the scheduler has given up: in the words of the attempt that was one too many."""
         where, _, rest = text.partition(": ")
-        return WorkerLostError(f"{rest or where}, while it ran {self._shown(where)}")
+        said = self._failures.get(where)
+        if said is not None:
+            return error_of(said.error, said.text, said.traceback, said.user_traceback)
+        why = rest.partition("\n")[0]  # a traceback may follow
+        return WorkerLostError(f"{why or where}, while it ran {self._shown(where)}")
 
     def _shown(self, attempt: str) -> str:
         """A task, for an error."""
