@@ -237,8 +237,7 @@ class TestEstimates:
 
 
 class TestDescriptors:
-    @pytest.mark.parametrize("files", [12, 40])
-    @pytest.mark.parametrize("workers", ["0", "2"])
+    @pytest.mark.parametrize(("workers", "files"), [("0", 12), ("0", 40), ("2", 24), ("2", 40)])
     def test_few_of_them_many_partitions_and_many_runs(self, shell, large, workers, files):
         args = ("wordcount", "-R", "200", "--split", "50K", "-j", workers, "--memory", "20MiB", large)
         done = shell.run(*args, "--json", "-o", "few", prefix=["prlimit", f"--nofile={files}"])
@@ -248,6 +247,12 @@ class TestDescriptors:
         assert counters["merge_passes"] > 1
         assert shell.run(*args, "-o", "many").status == 0
         assert answer(shell.folder / "few") == answer(shell.folder / "many")
+
+    def test_too_few_for_workers_is_said(self, shell, large):
+        done = shell.run("wordcount", "-j", "2", large, "-o", "out", prefix=["prlimit", "--nofile=12"])
+        assert done.failed(1, "cannot start a worker process: Too many open files: lower -j")
+        assert shell.gone()
+        assert os.listdir(shell.folder) == ["large"]
 
     def test_an_index_of_many_runs(self, shell, large):
         args = ("index", "--split", "50K", "-j", "0", "--memory", "8MiB", large)

@@ -62,17 +62,20 @@ def working(shell):
     return os.listdir(shell.tmp) or os.path.exists(shell.folder / "out" / "_work")
 
 
-def stopped(shell, process, number, files):
-    """Checks everything about a job that was stopped by a signal."""
+def stopped(shell, process, number, files, kept=False):
+    """Checks everything about a job that was stopped by a signal; ``kept``: it can be gone on with in ``out``."""
     start = time.monotonic()
     out, err = process.communicate(timeout=10)
     assert time.monotonic() - start < 2
     word = b"interrupted" if number == signal.SIGINT else b"terminated"
-    assert (process.returncode, err) == (128 + number, b"mrcore: " + word + b"\n")
+    how = b": out: go on with --resume" if kept else b""
+    assert (process.returncode, err) == (128 + number, b"mrcore: " + word + how + b"\n")
     assert out == b""
     assert shell.gone()
     assert os.listdir(shell.tmp) == []
-    assert sorted(os.listdir(shell.folder)) == sorted(files)
+    assert sorted(os.listdir(shell.folder)) == sorted([*files, "out"] if kept else files)
+    if kept:
+        assert os.listdir(shell.folder / "out") == ["_work"]
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["to the group", "to the parent"])
@@ -82,7 +85,7 @@ def test_a_signal_while_tasks_read(shell, fifos, job, number, group):
     with shell.start("wordcount", *JOBS[job], *fifos) as process:
         wait_for(lambda: working(shell) and fifos.opened(2 if "2" in JOBS[job] else 1))
         (os.killpg if group else os.kill)(process.pid, number)
-        stopped(shell, process, number, fifos)
+        stopped(shell, process, number, fifos, kept=job == "workers, to a folder")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -93,10 +96,17 @@ def test_a_signal_while_workers_start(shell, fifos, number):
         stopped(shell, process, number, fifos)
 
 
-def test_a_signal_at_any_moment(shell, text):
+def answer(folder):
+    """The lines of all parts, sorted."""
+    parts = [path.read_bytes() for path in folder.iterdir() if path.name.startswith("part-")]
+    return b"".join(sorted(b"".join(parts).splitlines(keepends=True)))
+
+
+def test_a_signal_at_any_moment(shell, text, count_lines):
     """The moments are drawn; what counts is what is left, for a job may also be through already."""
     moments = random.Random(7)
     shell.write("in", text * 40)
+    wanted = count_lines(text * 40)
     for turn in range(12):
         number = moments.choice(SIGNALS)
         args = ("-j", str(turn % 3), "--split", "500K", "-R", "4", "-o", "out")
@@ -110,10 +120,16 @@ def test_a_signal_at_any_moment(shell, text):
         assert shell.gone()
         assert os.listdir(shell.tmp) == []
         if process.returncode <= 0:  # it was through, and below 0 Python was already shutting down
-            assert (shell.folder / "out").exists()
+            assert (shell.folder / "out" / "_SUCCESS").exists()
+        elif turn % 3 == 0:  # without workers nothing is left, unless it was through
+            assert not (shell.folder / "out" / "_work").exists()
+        if (shell.folder / "out" / "_work").exists():
+            assert err.endswith(b": out: go on with --resume\n")
+            assert shell.run("wordcount", *args, "--resume", "in").status == 0
         if (shell.folder / "out").exists():  # then it is whole
             assert (shell.folder / "out" / "_SUCCESS").exists()
             assert len(os.listdir(shell.folder / "out")) == 6
+            assert answer(shell.folder / "out") == wanted
             shell.sh("rm -r out")
 
 

@@ -124,7 +124,7 @@ def test_processes_stay_for_the_next_step(work):
     pids = []
     with executor_of(work, 1) as executor:
         for _ in range(2):
-            (_, result), = executor.run(python_step(work, marking(folder)))
+            ((_, result),) = executor.run(python_step(work, marking(folder)))
             pids.append(read(result.output).split()[1])
     assert pids[0] == pids[1]
 
