@@ -47,6 +47,7 @@ class StepTasks:
         results: by half and task, of the attempts that count.
         error: why the step is over, once it is and not well.
         failures: the attempts that failed last, in their own words.
+        deaths: those whose process died last, and the record that it was at: file and offset.
         how_lost: how the last process ended.
         recovering: what the coordinator says may be said again.
     """
@@ -58,6 +59,7 @@ class StepTasks:
         self.results: dict[tuple[int, int], TaskResult] = {}
         self.error: MrcoreError | None = None
         self.failures: dict[str, AttemptFailed] = {}
+        self.deaths: dict[str, tuple[bytes, int]] = {}
         self.how_lost = ""
         self.recovering = True
         self.final = 0 if step.merge is None else 1
@@ -122,9 +124,11 @@ class StepTasks:
 
     def fail(self, attempt: AttemptId, message: AttemptFailed) -> None:
         """Remembers what an attempt says of its failure, for when the job ends by it."""
-        self.failures[str(attempt)] = message
-        if len(self.failures) > FAILURES_MAX:
-            del self.failures[next(iter(self.failures))]
+        _remember(self.failures, attempt, message)
+
+    def die(self, attempt: AttemptId, record: tuple[bytes, int]) -> None:
+        """Remembers at which record an attempt's process died."""
+        _remember(self.deaths, attempt, record)
 
     def commit(self, record: AttemptCommitted) -> TaskResult:
         """An attempt is the task's."""
@@ -231,8 +235,17 @@ class StepTasks:
         except (ValueError, IndexError):
             return attempt
         spans = getattr(spec, "spans", ())
+        if (record := self.deaths.get(attempt)) is not None:
+            where = shown(record[0]) if record[1] < 0 or spec is None else f"{shown(record[0])}, byte {record[1]}"
+            return f"{'reduce' if spec is None else 'map'} task {task} ({where})"
         if not spans:
             return f"{'reduce' if spec is None else 'map'} task {task}"
         first, last = spans[0], spans[-1]
         where = f"bytes {first.start} to {last.stop}" if len(spans) == 1 else f"byte {first.start}, and what follows"
         return f"map task {task} ({shown(first.path)}, {where})"
+
+
+def _remember(known: dict[str, Any], attempt: AttemptId, what: object) -> None:
+    known[str(attempt)] = what
+    if len(known) > FAILURES_MAX:
+        del known[next(iter(known))]
