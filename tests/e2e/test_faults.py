@@ -285,7 +285,7 @@ def test_standard_input_cannot_be_read_twice(shell, bad):
 
 @pytest.mark.parametrize("pages", [1, 4, 16, 64])
 def test_the_disk_is_full(shell, small_disk, pages):
-    """While the journal grows, or files beside it: a clear error, and with space it is gone on with or begun anew."""
+    """While the journal grows, or files beside it: a clear error, nothing left, and with space it runs."""
     write_job(shell, "pass")
     with open(small_disk / "ballast", "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
