@@ -207,6 +207,9 @@ class Crew:
         self._unwatch(member)
         lost, how = list(member.attempts), self._tasks.how_lost
         self._means.timeline.worker_ended(member.name, lost, how)
+        if record is not None:
+            for attempt in lost:
+                self._tasks.die(attempt, record)
         if member.session is not None:
             self._by_session.pop(member.session, None)
             if not self._closed:

@@ -120,7 +120,7 @@ class Timeline:
     def _end(self, attempt: AttemptId, worker: str, outcome: str, **fields: object) -> None:
         if self._running.pop(attempt, None) is not None:
             log = self._printed.pop(attempt, None)
-            if log is not None and log[1] > log[0]:
+            if log is not None:  # an empty one too: else what a later attempt printed, which died, might be this one's
                 fields["log"] = list(log)
             self._say("end", attempt=_name(attempt), worker=worker, outcome=outcome, **fields)
 
