@@ -21,7 +21,7 @@ import threading
 import time
 from typing import NamedTuple, Protocol
 
-from mrcore.executors.worker_process import WorkerProcess
+from mrcore.executors.worker_process import WorkerProcess, environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Tenant(Protocol):
 
     def work(self, now_ns: int) -> None:
         """Called after each round of events, and at least every :data:`TICK_S`."""
+
+    def fail(self, error: BaseException) -> None:
+        """The thread ends by a defect, and nothing goes on."""
 
 
 class Surroundings(NamedTuple):
@@ -83,6 +86,11 @@ class LocalCluster:
         """Has something done on the thread."""
         self._calls.append(call)
         os.eventfd_write(self._wake, 1)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive() and not self._closing
 
     def close(self) -> None:
         """Kills all processes and ends the thread."""
@@ -159,6 +167,15 @@ class LocalCluster:
         self.watch(process.control.fileno(), 0)
 
     def _loop(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # a defect of ours: who waits for this thread must not wait for ever
+            self._closing = True
+            for tenant in list(self._tenants):
+                tenant.fail(error)
+            self._stop()
+
+    def _serve(self) -> None:
         while not self._closing:
             for fd, mask in self._poll.poll(self._patience_ms()):
                 handler = self._handlers.get(fd)
@@ -203,7 +220,7 @@ def local_cluster() -> LocalCluster:
     """The one of this process; a process that was forked has its own."""
     global _cluster
     with _lock:
-        if _cluster is None or _cluster.pid != os.getpid():
+        if _cluster is None or _cluster.pid != os.getpid() or not _cluster.is_alive:
             _cluster = LocalCluster()
             atexit.register(_cluster.close)
         return _cluster

@@ -164,6 +164,11 @@ class LocalStep(Observer):
             self._is_over = True
             self.inbox.put(("failed", self.tasks.error))
 
+    def fail(self, error: BaseException) -> None:
+        """See :class:`mrcore.runtime.local_cluster.Tenant`."""
+        text = "".join(traceback.format_exception(error))
+        self.inbox.put(("failed", error_of("", f"{type(error).__name__}: {error}", text)))
+
     def _work(self, now_ns: int) -> None:
         assert self._crew is not None
         now = time.monotonic()

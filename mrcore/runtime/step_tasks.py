@@ -225,7 +225,8 @@ class StepTasks:
         said = self.failures.get(where)
         if said is not None:
             return error_of(said.error, said.text, said.traceback, said.user_traceback)
-        return WorkerLostError(f"{rest or where}, while it ran {self._shown(where)}")
+        why = rest.partition("\n")[0]  # a traceback may follow
+        return WorkerLostError(f"{why or where}, while it ran {self._shown(where)}")
 
     def _shown(self, attempt: str) -> str:
         """A task, for an error."""
