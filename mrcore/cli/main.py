@@ -8,6 +8,7 @@ verb is a module of this package with ``add_parser`` and ``run``, imported when 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -86,6 +87,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the handlers stood
         return _fail("interrupted", 128 + signal.SIGINT)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return _fail("too many open files: raise the limit (ulimit -n), or lower -j", 1, error if verbose else None)
         text = f"defect: {type(error).__name__}: {error}: run again with -v and report it"
         return _fail(text, 1, error if verbose else None)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mrcore.engine.record_page import RecordPage
+    from mrcore.executors.user_modules import UserModules
     from mrcore.wire.cluster_messages import StartAttempt
 
 _FINAL = (InputError, BudgetError, SerializationError, UsageError)
@@ -71,12 +72,13 @@ class Runner:
     Args:
         page: where the record at work is noted for whoever finds this process dead.
         disk_slot: of the job's disk budget.
+        modules: told when users' functions have run.
     """
 
-    def __init__(self, page: RecordPage | None, disk_slot: int) -> None:
+    def __init__(self, page: RecordPage | None, disk_slot: int, modules: UserModules | None = None) -> None:
         self._env = TaskEnv(page=page)
         self._env.slot = disk_slot
-        self.has_run_user_code = False
+        self._modules, self._has_user_code = modules, False
 
     def run(self, start: StartAttempt, progress: Callable[[int], None], note: Callable[[str, str], None]) -> Outcome:
         """Runs an attempt to its end. Only what is to stop it passes as an exception."""
@@ -89,7 +91,7 @@ class Runner:
                 text = f"{len(lost)} outputs of earlier tasks are gone, {lost[0][0]} among them"
                 return Outcome(failure=FailureClass.CORRUPT_INPUT, error="CorruptionError", text=text, lost_inputs=lost)
             if isinstance(spec, PythonMapSpec | PythonReduceSpec):
-                self.has_run_user_code = True
+                self._has_user_code = True
                 _contain(spec.code.ceiling)
             name = output_name(start.attempt)
             runs = tuple([os.path.join(folder, one.name.encode()) for one in sorted(start.inputs, key=_place)])
@@ -101,6 +103,8 @@ class Runner:
             return Outcome(failure=FailureClass.DEFECT, text=text, traceback=_traceback())
         finally:
             env.skip = ()
+            if self._modules is not None and self._has_user_code:
+                self._modules.note()
         counters = dict(result.counters)
         told = msgspec.msgpack.encode(msgspec.structs.replace(result, counters=(), output=b""))
         return Outcome(name, result.bytes_out, bytes.fromhex(result.check or "0" * 16), counters, told)

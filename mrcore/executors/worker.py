@@ -25,6 +25,7 @@ from mrcore.executors.attempts import Connection
 from mrcore.executors.outcome import Runner
 from mrcore.executors.task_log import TaskLog
 from mrcore.executors.unix_socket import connect
+from mrcore.executors.user_modules import UserModules
 from mrcore.kernels.process import die_with_parent
 from mrcore.wire.frames import FrameDecoder
 
@@ -43,7 +44,7 @@ class Worker:
         self._control, self._page = control, page
         self._log = TaskLog()
         self._session = -1
-        self._sources: dict[str, int] = {}  # files of users' modules that are loaded, and when they were written
+        self._modules = UserModules()
         os.register_at_fork(after_in_child=self._detach)
 
     def serve(self) -> None:
@@ -57,18 +58,16 @@ class Worker:
     def _work_for(self, attach: Attach) -> None:
         if attach.cwd:
             os.chdir(attach.cwd)
-        if any(_written(path) != when for path, when in self._sources.items()):
+        if self._modules.are_edited():
             os._exit(0)  # a module was edited since it was loaded: a new process loads the new one
         self._log.direct(attach.log)
-        runner = Runner(self._page, attach.disk_slot)
+        runner = Runner(self._page, attach.disk_slot, self._modules)
         with connect(attach.folder) as peer:
             self._session = peer.fileno()
             Connection(peer, attach, runner, self._log).serve()
         self._session = -1
         self._log.direct(b"")
         runner.forget()
-        if runner.has_run_user_code:
-            self._sources = _loaded_sources()
 
     def _detach(self) -> None:
         """In a process that a user's function forked: it dies with us, and writes to none of our files and sockets."""
@@ -78,22 +77,6 @@ class Worker:
             if fd in (self._control.fileno(), self._session) or _OUTPUT.search(target):
                 os.dup2(nothing, fd, inheritable=False)
         os.close(nothing)
-
-
-def _loaded_sources() -> dict[str, int]:
-    found = {}
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        if isinstance(path, str) and not path.startswith((sys.prefix, sys.base_prefix)) and "site-packages" not in path:
-            found[path] = _written(path)
-    return found
-
-
-def _written(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def main() -> None:

@@ -99,11 +99,14 @@ class Execution:
             )
         return self.work.size()
 
-    def executor(self, workers: int, tasks: int, *, streams: bool = False) -> Executor:
+    def executor(
+        self, workers: int, tasks: int, *, streams: bool = False, places: tuple[bytes, ...] | None = None
+    ) -> Executor:
         """What runs so many tasks with so many workers at most; 0: this process.
 
         Args:
             streams: some read what only a process that is started for them can.
+            places: where users' modules come from, if there are functions of theirs.
         """
         options, sink = self._options, self._sink
         if workers == 0 and not (sink is not None and sink.resumed):
@@ -117,7 +120,7 @@ class Execution:
         processes = max(1, min(workers, tasks))
         if not streams:
             cluster = local_cluster()
-            cluster.soon(lambda: cluster.prepare(processes))  # they start while we load the rest
+            cluster.soon(lambda: cluster.prepare(processes, places))  # they start while we load the rest
         from mrcore.runtime.local_executor import LocalExecutor, Place
         from mrcore.runtime.local_timeline import Timeline
         from mrcore.storage.history import JobRecord

@@ -118,13 +118,13 @@ class LocalCluster:
             self._handlers[fd] = handler
         self._poll.register(fd, mask)
 
-    def prepare(self, processes: int) -> None:
+    def prepare(self, processes: int, places: tuple[bytes, ...] | None) -> None:
         """Starts processes that nobody has asked for yet, unless so many are idle: they load while a job is planned."""
-        wanted = Surroundings(environment(), None)
+        wanted = Surroundings(environment(), places)
         idle = sum(one.surroundings.suit(wanted) for one in self._idle)
         with contextlib.suppress(OSError):  # who takes one is told
             for _ in range(processes - idle):
-                self.give(WorkerProcess(), wanted, reusable=True)
+                self.give(WorkerProcess(), wanted._replace(places=None), reusable=True)
 
     def take(self, wanted: Surroundings, *, fresh: bool) -> WorkerProcess:
         """A process that works for nobody: a warm one, unless it has to be fresh.

@@ -92,7 +92,7 @@ def run_pipeline(
         run = _Run(pipeline, options, plan, execution, sink, observer, clock, limit)
         run.prepare()
         streams = any(source.size is None for source in plan.inputs)
-        executor = execution.executor(plan.workers, run.tasks_most(), streams=streams)
+        executor = execution.executor(plan.workers, run.tasks_most(), streams=streams, places=run.places)
         clock.lap("plan")
         run.stages(executor)
         outputs = () if sink is None else sink.commit(pipeline.describe() | {"reducers": len(run.output.types)})
@@ -166,6 +166,11 @@ class _Run:
                 file.end(partition, _constant(records))
         self._read = [Elements(path, partition) for partition in range(len(starts))]
         self._bytes = file.size
+
+    @property
+    def places(self) -> tuple[bytes, ...]:
+        """Where the functions' modules come from."""
+        return self._codes[0].places
 
     def tasks_most(self) -> int:
         """Tasks of the first stage: no more workers than these are needed, unless later stages have more."""

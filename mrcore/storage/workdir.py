@@ -19,6 +19,7 @@ from mrcore.storage.files import writing
 PREFIX = b"mrcore-"
 OURS = re.compile(rb"mrcore-[0-9]+-[0-9a-f]{8}")  # what temporary() makes, and nothing else is swept
 LOCK = b"lock"
+SPARE = 3
 YOUNG_S = 60  # a directory this young may not have its lock yet
 
 
@@ -42,6 +43,7 @@ class WorkDir:
     def __init__(self, path: bytes, lock: int = -1) -> None:
         self.path = path
         self._lock = lock
+        self._spare: list[int] = []  # descriptors that removing it takes, where the job has taken all others
         if lock >= 0:
             return
         with writing(path):
@@ -49,6 +51,7 @@ class WorkDir:
             try:
                 self._lock = os.open(os.path.join(path, LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
+                self._spare += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(SPARE)]
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
@@ -60,6 +63,7 @@ class WorkDir:
     def keep(self) -> None:
         """Lets the directory go and leaves it there: whoever goes on with it takes its lock."""
         if self._lock >= 0:
+            self._give_spare()
             os.close(self._lock)
             self._lock = -1
 
@@ -83,6 +87,7 @@ class WorkDir:
         """Removes the directory and all in it; nothing happens when it is gone already."""
         if self._lock < 0:
             return
+        self._give_spare()
         try:
             shutil.rmtree(self.path, ignore_errors=True)
         except BaseException:  # a signal, just now: it stops the job, not its cleaning up
@@ -91,6 +96,10 @@ class WorkDir:
         finally:
             os.close(self._lock)
             self._lock = -1
+
+    def _give_spare(self) -> None:
+        while self._spare:
+            os.close(self._spare.pop())
 
     def __enter__(self) -> WorkDir:
         return self
