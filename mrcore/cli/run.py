@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 
-from mrcore.cli.options import add_common, add_verb, check_streams, options_of, progress_of, sink_of
+from mrcore.cli.options import add_common, add_verb, check_streams, options_of, progress_of, sink_of, start_workers
 from mrcore.cli.output import check_open, write_note, write_out
 from mrcore.errors import InputError, UsageError, shown
 
@@ -48,6 +48,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     """Runs the verb; the exit status."""
+    start_workers(arguments, small=-1)
     from mrcore.runtime.pipeline import plan_pipeline
     from mrcore.runtime.pipeline_run import run_pipeline
 

@@ -3,17 +3,24 @@
 The parent, :mod:`mrcore.executors.worker_process`, sends one :class:`Attach` for each job that the process is to work
 for. The process connects to that job's coordinator, works until the connection ends, and says with one byte that it is
 free again.
+
+Both ends are this program under one interpreter, so the words are marshalled, and whoever starts processes early has
+little to load.
 """
 
 from __future__ import annotations
 
-import msgspec
+import marshal
+import struct
+from typing import NamedTuple
 
 FREE = b"\x01"
 SOCKET = b"socket"
 
+_SIZE = struct.Struct("<I")
 
-class Attach(msgspec.Struct, frozen=True, array_like=True):
+
+class Attach(NamedTuple):
     """Work for a job.
 
     Attributes:
@@ -36,27 +43,22 @@ class Attach(msgspec.Struct, frozen=True, array_like=True):
     cwd: bytes
 
 
-class Task(msgspec.Struct, frozen=True, array_like=True):
-    """The spec that travels: what to do, and in which directory outputs stand."""
-
-    folder: bytes
-    spec: bytes  # of mrcore.engine.spec.encode_spec
-
-
-_attach_decoder = msgspec.msgpack.Decoder(Attach)
-_task_decoder = msgspec.msgpack.Decoder(Task)
-
-
-def encode(message: Attach | Task) -> bytes:
-    """The bytes of either."""
-    return msgspec.msgpack.encode(message)
+def encode_attach(attach: Attach) -> bytes:
+    """The bytes of it."""
+    return marshal.dumps(tuple(attach))
 
 
 def decode_attach(data: bytes) -> Attach:
-    """What :func:`encode` made of an Attach."""
-    return _attach_decoder.decode(data)
+    """What :func:`encode_attach` had, from our own parent."""
+    return Attach(*marshal.loads(data))
 
 
-def decode_task(data: bytes) -> Task:
-    """What :func:`encode` made of a Task."""
-    return _task_decoder.decode(data)
+def encode_task(folder: bytes, spec: bytes) -> bytes:
+    """The spec that travels: in which directory outputs stand, and what to do, as the engine encodes it."""
+    return _SIZE.pack(len(folder)) + folder + spec
+
+
+def decode_task(data: bytes) -> tuple[bytes, bytes]:
+    """Folder and spec of :func:`encode_task`'s bytes."""
+    (size,) = _SIZE.unpack_from(data)
+    return data[_SIZE.size : _SIZE.size + size], data[_SIZE.size + size :]

@@ -164,8 +164,8 @@ def remove_output(path: bytes) -> int:
 
 
 def _unpack(data: bytes) -> tuple[bytes, TaskSpec]:
-    task = decode_task(data)
-    return task.folder, decode_spec(task.spec)
+    folder, spec = decode_task(data)
+    return folder, decode_spec(spec)
 
 
 def _place(one: InputFile) -> tuple[int, int]:

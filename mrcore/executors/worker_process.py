@@ -20,7 +20,7 @@ import mrcore
 from mrcore import resources
 from mrcore.engine.record_page import RECORD_PAGE_BYTES, RecordPage
 from mrcore.errors import MrcoreError, UsageError
-from mrcore.executors.attach import Attach, encode
+from mrcore.executors.attach import Attach, encode_attach
 from mrcore.wire.frames import encode_frame
 
 TYPE_CHECKING = False
@@ -88,7 +88,7 @@ class WorkerProcess:
     def attach(self, attach: Attach) -> None:
         """Has it work for a job. It must be free. A dead one takes no notice."""
         with contextlib.suppress(OSError):
-            self.control.sendall(encode_frame(encode(attach)))
+            self.control.sendall(encode_frame(encode_attach(attach)))
 
     def is_alive(self) -> bool:
         """Whether it has not ended; reaps it if it has."""

@@ -13,7 +13,6 @@ import sys
 
 import mrcore
 from mrcore.errors import JobCancelledError, OutputExistsError, shown
-from mrcore.executors.inline import Inline
 from mrcore.storage.budget import DiskBudget
 from mrcore.storage.workdir import default_tmp, temporary
 
@@ -110,6 +109,8 @@ class Execution:
         """
         options, sink = self._options, self._sink
         if workers == 0 and not (sink is not None and sink.resumed):
+            from mrcore.executors.inline import Inline
+
             return self._stack.enter_context(
                 Inline(self.work.path, self.disk, skip_bad=options.faults.skip_bad)
             )

@@ -9,7 +9,7 @@ import msgspec
 
 from mrcore.engine.spec import MapSpec, PythonMapSpec, TaskResult, encode_spec
 from mrcore.errors import WorkerLostError, shown
-from mrcore.executors.attach import Task, encode
+from mrcore.executors.attach import encode_task
 from mrcore.executors.base import error_of
 from mrcore.executors.outcome import remove_output
 from mrcore.scheduler.attempt import AttemptId
@@ -88,7 +88,7 @@ class StepTasks:
                 assert self.step.merge is not None
                 self._merges = self.step.merge.specs([self.results[0, i] for i in range(len(self.step.tasks))])
             spec = self._merges[task]
-        return encode(Task(self.folder, encode_spec(spec)))
+        return encode_task(self.folder, encode_spec(spec))
 
     def _check_unread(self, task: int) -> None:
         if task in self._streams_read:
