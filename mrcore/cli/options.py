@@ -7,7 +7,7 @@ import os
 import sys
 
 from mrcore.cli.output import check_open, write_note, write_out
-from mrcore.config import SMALL_INPUT
+from mrcore.config import SMALL_INPUT, SPLIT_MIN
 from mrcore.errors import InputError, UsageError
 
 TYPE_CHECKING = False
@@ -147,8 +147,9 @@ def start_workers(arguments: argparse.Namespace, *, small: int) -> None:
     from mrcore.runtime.local_cluster import local_cluster
 
     cores = resources.cores()
+    most = min(cores, arguments.workers or cores, 1 + size // SPLIT_MIN)
     cluster = local_cluster()
-    cluster.soon(lambda: cluster.prepare(min(cores, arguments.workers or cores), None))
+    cluster.soon(lambda: cluster.prepare(most, None))
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
