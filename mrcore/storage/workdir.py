@@ -8,6 +8,7 @@ dead process is free.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -53,7 +54,11 @@ class WorkDir:
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
                 self._spare += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(SPARE)]
             except BaseException:
-                shutil.rmtree(path, ignore_errors=True)
+                self._give_spare()
+                with contextlib.suppress(OSError):  # by names: perhaps there is no descriptor left
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(os.path.join(path, LOCK))
+                    os.rmdir(path)
                 raise
 
     def file(self, name: str) -> bytes:
