@@ -62,7 +62,12 @@ class Worker:
             os._exit(0)  # a module was edited since it was loaded: a new process loads the new one
         self._log.direct(attach.log)
         runner = Runner(self._page, attach.disk_slot, self._modules)
-        with connect(attach.folder) as peer:
+        try:
+            peer = connect(attach.folder)
+        except (FileNotFoundError, ConnectionRefusedError):  # the job is over already
+            self._log.direct(b"")
+            return
+        with peer:
             self._session = peer.fileno()
             Connection(peer, attach, runner, self._log).serve()
         self._session = -1

@@ -121,12 +121,17 @@ class WorkerProcess:
     def kill(self) -> None:
         """Kills it, and the processes that users' functions started in it. A second call does nothing."""
         if self.is_alive():
-            _kill([*_descendants(self.pid), self.pid])
+            with contextlib.suppress(OSError):  # no descriptor is left to look with: the kernel ends its own at least
+                _kill(_descendants(self.pid))
+            _kill([self.pid])
             with contextlib.suppress(ChildProcessError):
                 self._status = os.waitpid(self.pid, 0)[1]
         else:  # it died by itself, and what it left has other parents
             for _ in range(_KILLS_MAX):
-                left = resources.processes_with(f"{_MARK}={self._mark()}")
+                try:
+                    left = resources.processes_with(f"{_MARK}={self._mark()}")
+                except OSError:
+                    break
                 if not left:
                     break
                 _kill(left)
