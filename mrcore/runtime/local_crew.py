@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mrcore.scheduler.attempt import AttemptId
 
 STARTS_MAX = 3
-"""Processes in a row that may end before they say a word."""
+"""New processes in a row that may end before they say a word."""
 REGISTER_S = 30.0
 STOP_S = 2.0
 """An attempt that was told to stop and has not after this time is stopped with its process."""
@@ -93,7 +93,7 @@ class Crew:
     Attributes:
         members: by name.
         target: how many there should be.
-        silent_ends: processes in a row that ended before they said a word.
+        silent_ends: new processes in a row that ended before they said a word.
     """
 
     def __init__(
@@ -192,7 +192,8 @@ class Crew:
             self._take_all(member.connection, member.session)  # what it said last
         process = member.process
         self._tasks.how_lost = f"a worker process ended: pid {process.pid}, {process.how_it_ended()}"
-        if member.session is None or not member.session.generation:
+        spoke = member.session is not None and member.session.generation
+        if not spoke and process.jobs == 1:  # a warm one may have found that what it loaded was edited
             self.silent_ends += 1
         self._leave(member, process.record())
 
