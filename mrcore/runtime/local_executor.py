@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mrcore.executors.base import Step
     from mrcore.runtime.local_timeline import Timeline
     from mrcore.runtime.plan import Faults
+    from mrcore.runtime.step_tasks import StepTasks
     from mrcore.scheduler.attempt import AttemptId
     from mrcore.storage.budget import DiskBudget
     from mrcore.storage.disk import Disk
@@ -213,7 +214,7 @@ class LocalExecutor:
         for attempt, why in self._lost_outputs(current):
             coordinator.report_lost(attempt, why, now_ns)
         if tasks.name not in coordinator.scheduler.ledger.jobs:
-            coordinator.submit(tasks.name, self._stages(step), self._options(), b"", now_ns)
+            coordinator.submit(tasks.name, self._stages(step), self._options(tasks), b"", now_ns)
         coordinator.flush(now_ns)
         self._timeline.phase_began(step.name, tasks.name, 0, len(step.tasks))
         if step.merge is not None:
@@ -252,14 +253,14 @@ class LocalExecutor:
             stages.append(StageSpec(step.merge.tasks, (0,), memory, cpu))
         return tuple(stages)
 
-    def _options(self) -> JobOptions:
+    def _options(self, tasks: StepTasks) -> JobOptions:
         faults = self._faults
         return JobOptions(
             attempts_max=faults.attempts_max,
             backoff_ns=200 * _MS,
             backoff_ns_max=10_000 * _MS,
             skip_bad_max=max(0, faults.skip_bad - self._skipped),
-            speculate=faults.speculate,
+            speculate=faults.speculate and not tasks.is_stream,  # a second attempt would have nothing to read
             timeout_ns=int(faults.timeout_s * 1e9),
             hold=True,
         )
