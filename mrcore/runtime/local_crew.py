@@ -106,6 +106,7 @@ class Crew:
         self._cluster, self._means, self._tasks, self._coordinator = cluster, means, tasks, coordinator
         self._listener, self._guarded = listener, guarded
         self._by_session: dict[Session, Member] = {}
+        self._connections: dict[LocalConnection, None] = {}  # all that came, those of strangers too
         self._numbers = 0
         self._closed = False
         self._watch(listener.fileno(), self._accept)
@@ -218,6 +219,7 @@ class Crew:
                 self._coordinator.process_ended(member.session, how, name, time.monotonic_ns())
         if member.connection is not None:
             member.connection.abort()
+            self._connections.pop(member.connection, None)
         member.process.close()
         if self._tasks.disk is not None:
             self._tasks.disk.reclaim(member.disk_slot)
@@ -245,10 +247,11 @@ class Crew:
         try:
             part()
         finally:
+            for connection in self._connections:
+                connection.abort()
+            self._connections.clear()
             for member in list(self.members.values()):
                 self._unwatch(member)
-                if member.connection is not None:
-                    member.connection.abort()
                 self._cluster.give(member.process, self._means.surroundings, reusable=not self._means.fresh)
             self.members.clear()
 
@@ -269,7 +272,10 @@ class Crew:
             self._admit(LocalConnection(peer, self._cluster.watch))
 
     def _admit(self, connection: LocalConnection) -> None:
+        self._connections[connection] = None
         session = self._coordinator.accept(connection, time.monotonic_ns())
+        if not session.open:
+            return
         self._cluster.watch(
             connection.fd,
             select.POLLIN,

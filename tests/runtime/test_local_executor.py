@@ -12,6 +12,7 @@ from mrcore.engine.program import Program, write_program
 from mrcore.engine.spec import Keys, MapSpec, PythonMapSpec, Span
 from mrcore.errors import DiskFullError, MrcoreError, UserCodeError, WorkerLostError
 from mrcore.executors.base import Merge, Step
+from mrcore.executors.unix_socket import connect
 from mrcore.runtime import coordinator, local_executor
 from mrcore.runtime.local_cluster import LocalCluster
 from mrcore.runtime.local_executor import LocalExecutor, Place
@@ -313,6 +314,30 @@ def test_who_is_interrupted_while_it_waits_for_the_end_waits_again(work, monkeyp
         list(executor.run(Step("map", work.map_specs(1))))
     assert ended == [1]
     assert Interrupted.times >= 2
+
+
+def test_a_stranger_on_the_socket_is_let_go_when_a_step_fails(work):
+    folder = marks(work)
+
+    def fails(task):
+        time.sleep(0.5)
+        raise ValueError(task)
+
+    def come():
+        while not os.listdir(folder):
+            time.sleep(0.01)
+        strangers.append(connect(work.folder))
+
+    strangers = []
+    thread = threading.Thread(target=come)
+    thread.start()
+    with executor_of(work, 1) as executor, pytest.raises(UserCodeError):
+        list(executor.run(python_step(work, marking(folder, fails))))
+    thread.join()
+    with strangers[0] as stranger:
+        stranger.settimeout(5)
+        while stranger.recv(1 << 16):  # the other side's part of the handshake, then its end
+            pass
 
 
 def test_a_journal_that_cannot_be_closed_harms_no_other_job(work, tmp_path, monkeypatch):
