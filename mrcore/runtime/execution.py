@@ -85,13 +85,14 @@ class Execution:
         """Goes on with what an earlier run left, if this is the same job; bytes of it."""
         from mrcore.runtime.identity import difference, read_identity
 
+        self._durable = True  # it stays as it is, whatever goes wrong before this run has begun
         known = read_identity(self.work.file(_IDENTITY))
         if known is None:  # it ended before it began
+            self._durable = False
             self.work.clear()
             return 0
         changed = difference(known, self._identity())
         if changed is not None:
-            self._durable = True  # it stays as it is
             raise OutputExistsError(
                 f"cannot resume: {shown(os.path.dirname(self.work.path))}: {changed}: undo that, or begin anew "
                 "with --overwrite"
@@ -126,14 +127,16 @@ class Execution:
         from mrcore.runtime.local_timeline import Timeline
         from mrcore.storage.history import JobRecord
 
+        is_durable = False
         if sink is not None and not sink.ordered:
             from mrcore.runtime.identity import write_identity
 
             write_identity(self.work.file(_IDENTITY), self._identity())
-            self._durable = True
+            is_durable = True
         if self._timeline is None:
             self._record = JobRecord.begin(self._told(workers))
             self._timeline = Timeline(self._record)
+        self._durable = is_durable
         adopt = (lambda step, task: None) if sink is None else sink.adopt
         place = Place(self.work.path, options.tmp or default_tmp(), self.disk, self._durable, adopt)
         needs = options.needs
@@ -187,7 +190,4 @@ class Execution:
 
     def _is_kept(self, kind: type[BaseException]) -> bool:
         """Whether what is there is to be gone on with: not after an error of the job's own."""
-        return self._durable and (not issubclass(kind, Exception) or self._is_refused(kind))
-
-    def _is_refused(self, kind: type[BaseException]) -> bool:
-        return self._timeline is None and issubclass(kind, OutputExistsError)
+        return self._durable and (self._timeline is None or not issubclass(kind, Exception))

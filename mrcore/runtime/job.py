@@ -295,11 +295,18 @@ class _Run:
 
     def _take_number(self, number: int) -> TaskResult:
         """Gives a part with one number to the sink."""
-        with PartWriter(self.work.file("number"), sync=self.sink.durable) as part:
+        with self._own_part("number") as part:
             part.write(b"%d\n" % number)
         result = TaskResult(0, part.path, 0, part.size, 0, 1, part.check)
         self.sink.take(result)
         return result
+
+    def _own_part(self, name: str) -> PartWriter:
+        """A part that this process writes."""
+        path = self.work.file(name)
+        with contextlib.suppress(FileNotFoundError):  # of a run that this one goes on with
+            os.unlink(path)
+        return PartWriter(path, sync=self.sink.durable)
 
     def _top(self, parts: list[TaskResult], top: int) -> TaskResult:
         """The best of each partition's best."""
@@ -308,7 +315,7 @@ class _Run:
             with open(part.output, "rb") as file:
                 both = heapq.merge(best, read_lines(file), key=lambda pair: (-pair[1], pair[0]))
                 best = list(itertools.islice(both, top))
-        with PartWriter(self.work.file("top"), sync=self.sink.durable) as written:
+        with self._own_part("top") as written:
             for first in range(0, len(best), 10_000):
                 written.write(b"".join(b"%s\t%d\n" % pair for pair in best[first : first + 10_000]))
         read = sum(part.bytes_out for part in parts)

@@ -267,3 +267,52 @@ def test_nothing_of_a_resumed_job_depends_on_how_it_is_run(job):
     assert (done.status, done.err) == (0, b""), done
     assert time.monotonic() - start < 60
     resumed_well(job, expected, committed)
+
+
+def test_what_is_gone_on_with_stays_where_the_new_run_does_not_begin(job):
+    """A signal or an error before the new run has begun costs nothing of what the old one did."""
+    expected = job.undisturbed()
+    job.hold("reduce.2")
+    job.kill_once(lambda: job.has_committed(*MAPS))
+    job.let_go()
+    committed = job.committed()
+    sound = job.shell.command
+    for error, status in (("KeyboardInterrupt", 130), ("DiskFullError('no space left: here: free some')", 5)):
+        job.shell.command = [sys.executable, "-P", "-c", STOPPED.replace("ERROR", error)]
+        assert job.run("--resume").status == status
+    job.shell.command = sound
+    assert job.committed() == committed
+    job.resume()
+    resumed_well(job, expected, committed)
+
+
+def test_the_best_lines_were_written_before_a_crash(shell):
+    shell.write("in", b"a a b\nc\n" * 1000)
+    sound = shell.command
+    args = ("wordcount", "in", "-j", "2", "--top", "2", "-o", "out")
+    shell.command = [sys.executable, "-P", "-c", KILLED]
+    assert shell.run(*args).status == -signal.SIGKILL
+    shell.command = sound
+    done = shell.run(*args, "--resume")
+    assert (done.status, done.err) == (0, b"")
+    assert (shell.folder / "out" / "part-00000").read_bytes() == b"a\t2000\nb\t1000\n"
+
+
+STOPPED = """
+import sys
+from mrcore.cli.main import main
+from mrcore.errors import DiskFullError
+from mrcore.storage.workdir import WorkDir
+def size(self):
+    raise ERROR
+WorkDir.size = size
+sys.exit(main())
+"""
+
+KILLED = """
+import os, signal
+from mrcore.cli.main import main
+from mrcore.runtime.sinks import DirectorySink
+DirectorySink.commit = lambda self, job: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
