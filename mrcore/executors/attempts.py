@@ -76,7 +76,7 @@ class Connection:
         attach = self._attach
         self._send(wire.Register(attach.name, 0, attach.slots, attach.memory_bytes, "localhost", ()))
         before = signal.signal(INTERRUPT, self._on_interrupt)
-        listener = threading.Thread(target=self._listen, args=(rest,), name="mrcore-listener", daemon=True)
+        listener = threading.Thread(target=self._mind, args=(rest,), name="mrcore-listener", daemon=True)
         listener.start()
         try:
             while (start := self._starts.get()) is not None:
@@ -164,6 +164,15 @@ class Connection:
         return step.rest
 
     # ---- the listening thread ----------------------------------------------------------
+
+    def _mind(self, rest: bytes) -> None:
+        try:
+            self._listen(rest)
+        except BaseException:  # who works on and hears nothing would be waited for without end
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
 
     def _listen(self, rest: bytes) -> None:
         poll = select.poll()

@@ -44,13 +44,20 @@ class TaskLog:
         self._flush()
         if self._is_full:
             return self._full_bytes
-        return os.fstat(1).st_size if self._is_file else 0
+        return self._size() if self._is_file else 0
+
+    def _size(self) -> int:
+        try:
+            return os.fstat(1).st_size
+        except OSError:  # a function has closed it
+            return 0
 
     def check_size(self) -> None:
         """Lets a file that is too large grow no more; to be called now and then, in any thread."""
-        if self._is_file and not self._is_full and os.fstat(1).st_size > LOG_BYTES_MAX:
-            os.write(1, _CUT)
-            self._full_bytes = os.fstat(1).st_size
+        if self._is_file and not self._is_full and self._size() > LOG_BYTES_MAX:
+            with contextlib.suppress(OSError):  # the disk may be full
+                os.write(1, _CUT)
+            self._full_bytes = self._size()
             self._is_full = True
             nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             self._to(nothing)

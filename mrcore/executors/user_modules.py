@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+"""The standard library's. All below sys.prefix would be too much: that of a system's Python is /usr."""
+
 
 class UserModules:
     """The modules that were loaded so far."""
@@ -36,7 +39,7 @@ class UserModules:
 
 
 def _is_installed(path: str) -> bool:
-    return path.startswith((sys.prefix, sys.base_prefix)) or "site-packages" in path
+    return path.startswith(_LIBRARY) or "/site-packages/" in path or "/dist-packages/" in path
 
 
 def _when_written(path: str) -> int:

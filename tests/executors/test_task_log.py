@@ -60,6 +60,11 @@ def test_a_log_is_gone_on_with(run, tmp_path):
     assert there == b"earlier\nlater\n"
 
 
+def test_a_function_that_closes_the_descriptor_is_no_reason_to_fail(run):
+    _, there = run("log.direct(path)\nos.close(1)\nassert log.position() == 0\nlog.check_size()\nlog.direct(b'')")
+    assert there == b""
+
+
 def test_without_a_file_nothing_is_counted(run):
     here, _ = run("log.direct(b'')\nprint('here', file=sys.stderr)\nassert log.position() == 0\nlog.check_size()")
     assert here == b"here\n"

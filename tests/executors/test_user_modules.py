@@ -39,7 +39,17 @@ def test_one_that_is_removed_was_edited(module):
     assert modules.are_edited()
 
 
+def test_one_below_the_folder_that_python_was_installed_in_is_not_installed(module, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(module.parent))
+    monkeypatch.setattr(sys, "base_prefix", str(module.parent))
+    importlib.import_module("module_of_mine")
+    modules = UserModules()
+    modules.note()
+    module.unlink()
+    assert modules.are_edited()
+
+
 def test_installed_modules_are_left_out(module):
     modules = UserModules()
     modules.note()
-    assert not any("site-packages" in path or path.startswith(sys.base_prefix) for path in modules._written)
+    assert not {os.__file__, pytest.__file__} & set(modules._written)
