@@ -48,6 +48,7 @@ class WorkerProcess:
         control: our end of the socket pair; readable when it is free again, or dead.
         pidfd: readable once the process has ended, where the system has such; else -1. The end of ``control`` may not
             come: a process that a user's function forked may hold the other end open.
+        has_worked: for a job before this one; such a process may end by itself when it is asked again.
 
     Raises:
         OSError: the system has no room for another one.
@@ -56,6 +57,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._number = next(_numbers)
         self._status: int | None = None
+        self.has_worked = False
         self.control, theirs = socket.socketpair()
         self._page: mmap.mmap | None = None
         page_fd = -1

@@ -93,7 +93,7 @@ class Crew:
     Attributes:
         members: by name.
         target: how many there should be.
-        silent_ends: processes in a row that ended before they said a word.
+        silent_ends: new processes in a row that ended before they said a word.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Crew:
             self._take_all(member.connection, member.session)  # what it said last
         process = member.process
         self._tasks.how_lost = f"a worker process ended: pid {process.pid}, {process.how_it_ended()}"
-        if member.session is None or not member.session.generation:
+        if (member.session is None or not member.session.generation) and not process.has_worked:
             self.silent_ends += 1
         self._leave(member, process.record())
 
@@ -248,6 +248,7 @@ class Crew:
                 self._unwatch(member)
                 if member.connection is not None:
                     member.connection.abort()
+                member.process.has_worked = True
                 self._cluster.give(member.process, self._means.surroundings, reusable=not self._means.fresh)
             self.members.clear()
 
