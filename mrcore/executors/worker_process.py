@@ -46,9 +46,9 @@ class WorkerProcess:
     Attributes:
         pid: of the process.
         control: our end of the socket pair; readable when it is free again, or dead.
+        jobs: steps that it was told to work for.
         pidfd: readable once the process has ended, where the system has such; else -1. The end of ``control`` may not
             come: a process that a user's function forked may hold the other end open.
-        has_worked: for a job before this one; such a process may end by itself when it is asked again.
 
     Raises:
         OSError: the system has no room for another one.
@@ -57,7 +57,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._number = next(_numbers)
         self._status: int | None = None
-        self.has_worked = False
+        self.jobs = 0
         self.control, theirs = socket.socketpair()
         self._page: mmap.mmap | None = None
         page_fd = -1
@@ -89,6 +89,7 @@ class WorkerProcess:
 
     def attach(self, attach: Attach) -> None:
         """Has it work for a job. It must be free. A dead one takes no notice."""
+        self.jobs += 1
         with contextlib.suppress(OSError):
             self.control.sendall(encode_frame(encode_attach(attach)))
 

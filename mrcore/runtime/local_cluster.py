@@ -111,7 +111,8 @@ class LocalCluster:
     def watch(self, fd: int, mask: int, handler: Callable[[int], None] | None = None) -> None:
         """Has a handler called with the events that a descriptor is waited for; with 0 no more."""
         if not mask:
-            if self._handlers.pop(fd, None) is not None:
+            self._handlers.pop(fd, None)
+            with contextlib.suppress(KeyError):  # it was not waited for
                 self._poll.unregister(fd)
             return
         if handler is not None:
@@ -181,6 +182,8 @@ class LocalCluster:
                 handler = self._handlers.get(fd)
                 if handler is not None:
                     handler(mask)
+                else:  # nobody's: it would never let us sleep
+                    self.watch(fd, 0)
             while self._calls:
                 self._calls.popleft()()
             now_ns = time.monotonic_ns()

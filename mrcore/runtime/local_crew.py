@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mrcore.scheduler.attempt import AttemptId
 
 STARTS_MAX = 3
-"""Processes in a row that may end before they say a word."""
+"""New processes in a row that may end before they say a word."""
 REGISTER_S = 30.0
 STOP_S = 2.0
 """An attempt that was told to stop and has not after this time is stopped with its process."""
@@ -106,6 +106,7 @@ class Crew:
         self._cluster, self._means, self._tasks, self._coordinator = cluster, means, tasks, coordinator
         self._listener, self._guarded = listener, guarded
         self._by_session: dict[Session, Member] = {}
+        self._connections: dict[LocalConnection, None] = {}  # all that came, those of strangers too
         self._numbers = 0
         self._closed = False
         self._watch(listener.fileno(), self._accept)
@@ -192,7 +193,8 @@ class Crew:
             self._take_all(member.connection, member.session)  # what it said last
         process = member.process
         self._tasks.how_lost = f"a worker process ended: pid {process.pid}, {process.how_it_ended()}"
-        if (member.session is None or not member.session.generation) and not process.has_worked:
+        spoke = member.session is not None and member.session.generation
+        if not spoke and process.jobs == 1:  # a warm one may have found that what it loaded was edited
             self.silent_ends += 1
         self._leave(member, process.record())
 
@@ -217,6 +219,7 @@ class Crew:
                 self._coordinator.process_ended(member.session, how, name, time.monotonic_ns())
         if member.connection is not None:
             member.connection.abort()
+            self._connections.pop(member.connection, None)
         member.process.close()
         if self._tasks.disk is not None:
             self._tasks.disk.reclaim(member.disk_slot)
@@ -244,11 +247,11 @@ class Crew:
         try:
             part()
         finally:
+            for connection in self._connections:
+                connection.abort()
+            self._connections.clear()
             for member in list(self.members.values()):
                 self._unwatch(member)
-                if member.connection is not None:
-                    member.connection.abort()
-                member.process.has_worked = True
                 self._cluster.give(member.process, self._means.surroundings, reusable=not self._means.fresh)
             self.members.clear()
 
@@ -269,7 +272,10 @@ class Crew:
             self._admit(LocalConnection(peer, self._cluster.watch))
 
     def _admit(self, connection: LocalConnection) -> None:
+        self._connections[connection] = None
         session = self._coordinator.accept(connection, time.monotonic_ns())
+        if not session.open:
+            return
         self._cluster.watch(
             connection.fd,
             select.POLLIN,

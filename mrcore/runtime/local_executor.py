@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import queue
+import shutil
 import threading
 import time
 from typing import Any, NamedTuple
 
 from mrcore.engine.spec import PythonMapSpec, PythonReduceSpec
-from mrcore.errors import CorruptionError, InputError, WorkerLostError
+from mrcore.errors import CorruptionError, InputError, MrcoreError, WorkerLostError
 from mrcore.executors.unix_socket import listen
 from mrcore.executors.worker_process import check_not_worker, environment
 from mrcore.runtime.coordinator import Settings
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from mrcore.executors.base import Step
     from mrcore.runtime.local_timeline import Timeline
     from mrcore.runtime.plan import Faults
+    from mrcore.runtime.step_tasks import StepTasks
     from mrcore.scheduler.attempt import AttemptId
     from mrcore.storage.budget import DiskBudget
     from mrcore.storage.disk import Disk
@@ -56,6 +59,8 @@ REPAIRS_MAX = 3
 """How often a step is tried again because an output of an earlier one could not be read, and was made again."""
 
 _STOP_S = 5.0
+_LOOK_S = 1.0
+"""How often who waits for the cluster's thread sees whether it is still there."""
 
 
 class Place(NamedTuple):
@@ -102,7 +107,7 @@ class LocalExecutor:
         self._stack = contextlib.ExitStack()
         self._steps: list[tuple[str, Step]] = []  # those that are done
         self._memory: dict[str, MemoryDisk] = {}  # their journals, where these are not on the disk
-        self._skipped = 0
+        self._skipped: dict[str, int] = {}  # records that were passed over, by step
         self._current: LocalStep | None = None
         self._socket_folder = b""
         self._listener: Any = None
@@ -124,6 +129,9 @@ class LocalExecutor:
     def __exit__(self, *error: object) -> None:
         try:
             self._leave(kill=True)
+        except Exception:
+            if error[0] is None:  # else what is on its way says more
+                raise
         finally:
             self._stack.close()
             with contextlib.suppress(OSError):
@@ -160,8 +168,10 @@ class LocalExecutor:
         found = False
         for name, step in self._steps:
             opened = self._open(name, step)
-            lost = self._lost_outputs(opened)
-            opened.stop(kill=True)
+            try:
+                lost = self._lost_outputs(opened)
+            finally:
+                opened.stop(kill=True)
             if lost:
                 found = True
                 for _ in self._run(name, step, lambda count: None, lambda kind, text: None):
@@ -185,7 +195,7 @@ class LocalExecutor:
                 processes = self._processes(step)
                 self._cluster.soon(lambda: current.start(self._listener, processes))
             while left:
-                kind, what = current.inbox.get()
+                kind, what = self._hear(current)
                 match kind, what:
                     case "result", (stage, result):
                         left -= 1
@@ -199,9 +209,10 @@ class LocalExecutor:
                     case "failed", error:
                         raise error
         except BaseException:
-            self._leave(kill=True)
+            with contextlib.suppress(Exception):  # what is on its way says more
+                self._leave(kill=True)
             raise
-        self._skipped += ledger.jobs[name].skipped
+        self._skipped[name] = ledger.jobs[name].skipped
         self._leave(kill=False)
         if not step.keep:
             self._remove(tasks.inputs_left())
@@ -213,7 +224,7 @@ class LocalExecutor:
         for attempt, why in self._lost_outputs(current):
             coordinator.report_lost(attempt, why, now_ns)
         if tasks.name not in coordinator.scheduler.ledger.jobs:
-            coordinator.submit(tasks.name, self._stages(step), self._options(), b"", now_ns)
+            coordinator.submit(tasks.name, self._stages(step), self._options(tasks), b"", now_ns)
         coordinator.flush(now_ns)
         self._timeline.phase_began(step.name, tasks.name, 0, len(step.tasks))
         if step.merge is not None:
@@ -238,7 +249,14 @@ class LocalExecutor:
                     self._sweep(name)
                     os.mkdir(folder, 0o700)
                 disk = RealDisk(folder)
-        return LocalStep(self._cluster, means, name, step, self._place.disk, disk, settings)
+        opened = LocalStep(self._cluster, means, name, step, self._place.disk, disk, settings)
+        if not opened.is_given_up:
+            return opened
+        opened.stop(kill=True)
+        self._memory.pop(name)
+        if self._place.durable:
+            shutil.rmtree(folder)
+        return self._open(name, step)
 
     def _processes(self, step: Step) -> int:
         most = max(len(step.tasks), step.merge.tasks if step.merge is not None else 0)
@@ -252,14 +270,14 @@ class LocalExecutor:
             stages.append(StageSpec(step.merge.tasks, (0,), memory, cpu))
         return tuple(stages)
 
-    def _options(self) -> JobOptions:
+    def _options(self, tasks: StepTasks) -> JobOptions:
         faults = self._faults
         return JobOptions(
             attempts_max=faults.attempts_max,
             backoff_ns=200 * _MS,
             backoff_ns_max=10_000 * _MS,
-            skip_bad_max=max(0, faults.skip_bad - self._skipped),
-            speculate=faults.speculate,
+            skip_bad_max=max(0, faults.skip_bad - sum(self._skipped.values())),
+            speculate=faults.speculate and not tasks.is_stream,  # a second attempt would have nothing to read
             timeout_ns=int(faults.timeout_s * 1e9),
             hold=True,
         )
@@ -282,20 +300,43 @@ class LocalExecutor:
 
     def _leave(self, *, kill: bool) -> None:
         """Has the step's processes stopped or set free, and waits for that."""
-        current, self._current = self._current, None
+        current = self._current
         if current is None:
             return
         done = threading.Event()
+        wrong: list[Exception] = []
 
         def stop() -> None:
             try:
                 current.stop(kill=kill)
+            except Exception as error:  # a defect: of this job, and not of others that live on the thread
+                wrong.append(error)
             finally:
                 done.set()
 
         self._cluster.soon(stop)
-        if not done.wait(_STOP_S):
-            raise WorkerLostError("worker processes do not end: the system does not end them: see ps")
+        until = time.monotonic() + _STOP_S
+        while not done.wait(_LOOK_S) and self._cluster.is_alive:  # a slow disk may take its time, where nothing failed
+            if kill and time.monotonic() > until:
+                self._current = None
+                raise WorkerLostError("worker processes do not end: the system does not end them: see ps")
+        self._current = None  # not before: a signal may have come while we waited, and who leaves then waits again
+        if wrong:
+            raise wrong[0]
+
+    def _hear(self, current: LocalStep) -> tuple[str, Any]:
+        """What the step says next.
+
+        Raises:
+            MrcoreError: there is no thread any more that could say something.
+        """
+        while True:
+            is_alive = self._cluster.is_alive
+            try:
+                return current.inbox.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if not is_alive:
+                    raise MrcoreError("the thread that minds worker processes has ended: run the job again") from None
 
     def _remove(self, paths: Sequence[bytes]) -> None:
         for path in paths:

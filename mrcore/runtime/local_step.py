@@ -56,6 +56,9 @@ class LocalStep(Observer):
         journal: directory of its journal, in which it may be known.
         settings: of its coordinator.
 
+    Attributes:
+        is_given_up: the journal says that it has failed: whoever ran it died before it was removed.
+
     Raises:
         MrcoreError: of the journal.
     """
@@ -68,12 +71,17 @@ class LocalStep(Observer):
         self.tasks = StepTasks(name, step, means.folder, disk, self.inbox)
         self._cluster, self._means = cluster, means
         self._crew: Crew | None = None
-        self._is_over = False
+        self._is_over = self._is_stopped = False
         self._next_tick = 0.0
         self._crew_told = (0, 0)
         self.coordinator = Coordinator(journal, settings, self.tasks, time.monotonic_ns(), self)
         self.tasks.recovering = False
-        self.tasks.restore(self.coordinator.scheduler.ledger)
+        ledger = self.coordinator.scheduler.ledger
+        self.tasks.restore(ledger)
+        self.is_given_up = name in ledger.jobs and bool(ledger.jobs[name].outcome)
+        if name in ledger.jobs:  # what its tasks need is what the journal says, whatever is asked for now
+            first = ledger.jobs[name].specs[0]
+            self._means = means._replace(memory_bytes=first.memory_bytes, slots=max(1, -(-first.cpu_milli // 1000)))
 
     # ---- observer: what the coordinator does ------------------------------------------------
 
@@ -137,15 +145,23 @@ class LocalStep(Observer):
         self._guarded(self._crew.hire)
 
     def stop(self, *, kill: bool) -> None:
-        """Leaves the thread; processes that are idle are kept for the next step, unless all are to be killed."""
-        self._is_over = True
+        """Leaves the thread; processes that are idle are kept for the next step, unless all are to be killed.
+
+        A second call does nothing.
+        """
+        if self._is_stopped:
+            return
+        self._is_over = self._is_stopped = True
         self._cluster.remove(self)
 
         def part() -> None:
             if kill:
                 self.coordinator.abandon()
-            else:
+                return
+            try:
                 self.coordinator.stop(time.monotonic_ns())
+            except MrcoreError:  # what the step made is durable and told; who writes next meets the disk's error
+                self.coordinator.abandon()
 
         if self._crew is None:
             part()

@@ -92,6 +92,10 @@ class StepTasks:
 
     def _check_unread(self, task: int) -> None:
         if task in self._streams_read:
+            mine = f"{AttemptId(self.name, 0, task, 0)}".removesuffix("0")
+            for attempt, said in reversed(self.failures.items()):
+                if attempt.startswith(mine):  # what went wrong, not that it cannot be tried again
+                    raise error_of(said.error, said.text, said.traceback, said.user_traceback)
             raise WorkerLostError(
                 f"{self.how_lost or 'an attempt was lost'}, while it read a stream, which cannot be read again: "
                 "give it as a file, or run the job again"

@@ -102,6 +102,17 @@ print(once(mine.answer))
 """) == [1, 22]
 
 
+def test_a_module_that_many_warm_processes_have_loaded_is_edited(program, shell):
+    shell.write("mine.py", b"ANSWER = 1\ndef answer(item):\n    return ANSWER\n")
+    assert program("""
+import mine
+many = mr.Local(5)
+for _ in range(2):
+    print(set(mr.from_items(range(20)).map(lambda item: mine.answer(item)).collect(many)))
+    open("mine.py", "a").write("# edited\\n")
+""") == [{1}, {1}]
+
+
 def test_another_directory_and_other_variables(program, shell):
     (shell.folder / "deeper").mkdir()
     shell.write("deeper/one", b"two\n")

@@ -10,9 +10,11 @@ import pytest
 
 from mrcore.engine.program import Program, write_program
 from mrcore.engine.spec import Keys, MapSpec, PythonMapSpec, Span
-from mrcore.errors import UserCodeError, WorkerLostError
+from mrcore.errors import DiskFullError, MrcoreError, UserCodeError, WorkerLostError
 from mrcore.executors.base import Merge, Step
-from mrcore.runtime import local_executor
+from mrcore.executors.unix_socket import connect
+from mrcore.runtime import coordinator, local_executor
+from mrcore.runtime.local_cluster import LocalCluster
 from mrcore.runtime.local_executor import LocalExecutor, Place
 from mrcore.runtime.local_timeline import Timeline
 from mrcore.runtime.plan import Faults
@@ -264,3 +266,104 @@ def test_merges_are_asked_for_again_where_only_the_first_half_was_done(work):
         with executor_of(work, 1, durable=True) as executor:
             list(executor.run(step))
     assert asked == [2]  # the second time all was there
+
+
+def test_a_step_that_was_given_up_before_a_crash_is_begun_anew(work):
+    path = os.path.join(os.path.dirname(work.folder), b"mended")
+
+    def fails(task):
+        if not os.path.exists(path):
+            raise ValueError(task)
+
+    folder = marks(work)
+    step = python_step(work, marking(folder, fails), 2)
+    with executor_of(work, 1, durable=True) as executor, pytest.raises(UserCodeError):
+        list(executor.run(step))
+    open(path, "xb").close()
+    with executor_of(work, 1, durable=True) as executor:
+        assert sorted(result.task for _, result in executor.run(step)) == [0, 1]
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 1 << 40])
+def test_tasks_that_need_less_or_more_than_before_a_crash_are_run(work, memory):
+    with executor_of(work, 1, durable=True, memory_bytes=1 << 30, cpu=1.5) as executor:
+        next(executor.run(work.count_step(4)))
+    with executor_of(work, 1, durable=True, memory_bytes=memory, cpu=0.5) as executor:
+        parts = [result.output for half, result in executor.run(work.count_step(4)) if half == 1]
+    assert lines_of(parts) == work.answer()
+
+
+# ---- the thread ----------------------------------------------------------------------------------
+
+
+def test_who_is_interrupted_while_it_waits_for_the_end_waits_again(work, monkeypatch):
+    class Interrupted(threading.Event):
+        times = 0
+
+        def wait(self, timeout=None):
+            Interrupted.times += 1
+            if Interrupted.times == 1:
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(local_executor.threading, "Event", Interrupted)
+    ended = []
+    timeline = Timeline(None)
+    timeline.flush = lambda: (time.sleep(0.3), ended.append(1))
+    with pytest.raises(KeyboardInterrupt), executor_of(work, 1, timeline=timeline) as executor:
+        list(executor.run(Step("map", work.map_specs(1))))
+    assert ended == [1]
+    assert Interrupted.times >= 2
+
+
+def test_a_stranger_on_the_socket_is_let_go_when_a_step_fails(work):
+    folder = marks(work)
+
+    def fails(task):
+        time.sleep(0.5)
+        raise ValueError(task)
+
+    def come():
+        while not os.listdir(folder):
+            time.sleep(0.01)
+        strangers.append(connect(work.folder))
+
+    strangers = []
+    thread = threading.Thread(target=come)
+    thread.start()
+    with executor_of(work, 1) as executor, pytest.raises(UserCodeError):
+        list(executor.run(python_step(work, marking(folder, fails))))
+    thread.join()
+    with strangers[0] as stranger:
+        stranger.settimeout(5)
+        while stranger.recv(1 << 16):  # the other side's part of the handshake, then its end
+            pass
+
+
+def test_a_journal_that_cannot_be_closed_harms_no_other_job(work, tmp_path, monkeypatch):
+    other = Work(tmp_path / "other")
+    real = coordinator.Coordinator.stop
+
+    def stop(self, now_ns):
+        real(self, now_ns)
+        raise DiskFullError("no space left")
+
+    with executor_of(other, 1) as bystander:
+        running = bystander.run(other.count_step(3))
+        next(running)
+        with executor_of(work, 1, durable=True) as executor:
+            monkeypatch.setattr(coordinator.Coordinator, "stop", stop)
+            for _ in range(2):
+                assert len(list(executor.run(work.count_step(2)))) == 2 + PARTITIONS
+            monkeypatch.undo()
+        assert len(list(running)) == 2 + PARTITIONS
+
+
+def test_a_step_that_no_thread_runs_any_more_is_told_so(work, monkeypatch):
+    monkeypatch.setattr(local_executor, "_LOOK_S", 0.05)
+    cluster = LocalCluster()
+    monkeypatch.setattr(local_executor, "local_cluster", lambda: cluster)
+    with executor_of(work, 1) as executor:
+        cluster.close()
+        with pytest.raises(MrcoreError, match="thread that minds worker processes has ended"):
+            list(executor.run(work.count_step(1)))

@@ -2,8 +2,10 @@
 
 import queue
 
+import msgspec
 import pytest
 
+from mrcore.engine.spec import Span
 from mrcore.errors import BudgetError, UserCodeError, WorkerLostError
 from mrcore.executors.base import Step
 from mrcore.runtime.step_tasks import StepTasks
@@ -47,6 +49,20 @@ def test_the_end_of_a_process_is_told_with_the_task_that_it_ran(tasks):
     said, _, where = str(tasks.error).partition(", while it ran map task 2 (")
     assert said == "a worker process ended: pid 7, killed by SIGKILL"
     assert where.count("\n") == 0
+
+
+def test_a_stream_that_would_be_read_again_is_the_error_of_the_attempt_that_read_it(tasks):
+    stream = msgspec.structs.replace(tasks.step.tasks[2], spans=(Span(b"-", 0, 0, -1),))
+    tasks.step = tasks.step._replace(tasks=[*tasks.step.tasks[:2], stream])
+    assert tasks.is_stream
+    tasks.spec("p0", 0, 2)
+    tasks.fail(FIRST, failed(FIRST, "BudgetError", "of another task"))
+    with pytest.raises(WorkerLostError, match="a stream, which cannot be read again"):
+        tasks.spec("p0", 0, 2)
+    tasks.fail(SECOND, failed(SECOND, "UserCodeError", "ValueError: 1", "their traceback"))
+    with pytest.raises(UserCodeError, match="ValueError: 1") as error:
+        tasks.spec("p0", 0, 2)
+    assert error.value.user_traceback == "their traceback"
 
 
 def test_the_first_error_counts(tasks):
