@@ -17,6 +17,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 
 from mrcore import resources
 from mrcore.engine.record_page import RECORD_PAGE_BYTES, RecordPage
@@ -45,6 +46,7 @@ class Worker:
         self._log = TaskLog()
         self._session = -1
         self._modules = UserModules()
+        self._environment = dict(os.environ)
         os.register_at_fork(after_in_child=self._detach)
 
     def serve(self) -> None:
@@ -71,6 +73,8 @@ class Worker:
             self._session = peer.fileno()
             Connection(peer, attach, runner, self._log).serve()
         self._session = -1
+        if threading.active_count() > 1 or self._environment != dict(os.environ):
+            os._exit(0)  # users' functions left a thread or other variables: the next job gets a process without them
         self._log.direct(b"")
         runner.forget()
 

@@ -124,7 +124,7 @@ def test_verbose_and_progress_go_to_standard_error(shell, text, verb):
     done = shell.run(*verb.split(), "-v", "--progress", "on", text)
     assert done.status == 0
     assert done.out == shell.run(*verb.split(), text).out
-    assert b"mrcore: map 0/1 tasks" in done.err
+    assert b"mrcore: map 0 % (0/1)" in done.err
     assert b"spills" in done.err.splitlines()[-1]
 
 

@@ -157,3 +157,29 @@ print(pids())
 """)
     assert len(second) == 2
     assert not first & second
+
+
+def test_a_module_that_many_warm_workers_have_loaded_is_edited(program, shell):
+    shell.write("mine.py", b"ANSWER = 1\ndef answer(line):\n    return ANSWER\n")
+    assert program("""
+import mine
+def many():
+    return mr.from_items(list(range(40))).map(mine.answer).collect(mr.Local(workers=5))
+print(sum(many()))
+open("mine.py", "w").write("ANSWER = 22\\ndef answer(line):\\n    return ANSWER\\n")
+print(sum(many()))
+""") == [40, 880]
+
+
+def test_threads_and_variables_that_functions_leave_are_not_the_next_jobs(program):
+    assert program("""
+def leave(line):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    os.environ["LEFT"] = "here"
+    return 0
+def found(line):
+    return threading.active_count(), os.environ.get("LEFT")
+before = once(found)
+once(leave)
+print([before == once(found), before[1]])
+""") == [[True, None]]

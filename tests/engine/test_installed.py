@@ -64,7 +64,7 @@ def test_a_file_of_the_users_with_the_name_of_a_library_is_the_users(tmp_path, m
     (json.dumps, "dumps"), (json.JSONDecoder.decode, "JSONDecoder.decode"), (int, "int"), (TopK, "TopK"),
     (pathlib.Path.cwd.__func__, "Path.cwd"),
     (collections.OrderedDict, "OrderedDict"), (numpy.ndarray, "ndarray"), (type(iter([])), "list_iterator"),
-], ids=repr)  # fmt: skip
+])  # fmt: skip
 def test_what_is_found_in_a_library_has_a_place_there(value, name):
     place = Installed().place(value)
     assert place is not None and place[:2] == (value.__module__, name)
@@ -77,7 +77,7 @@ def inner_function_of_a_library():
 @pytest.mark.parametrize("value", [
     Mine, Mine.method, test_versions_of_modules, lambda: 0, poses_as_dumps, 5, None,
     collections.namedtuple("Made", "a"), inner_function_of_a_library(),
-], ids=repr)  # fmt: skip
+])  # fmt: skip
 def test_what_is_the_users_has_none(value):
     assert Installed().place(value) is None
 

@@ -9,7 +9,7 @@ import pytest
 
 from mrcore.engine.program import Program, write_program
 from mrcore.engine.spec import Keys, MapSpec, PythonMapSpec, ReduceSpec, Span, encode_spec
-from mrcore.executors.attach import FREE, Attach, Task, encode
+from mrcore.executors.attach import FREE, Attach, encode_task
 from mrcore.executors.unix_socket import listen
 from mrcore.executors.worker_process import WorkerProcess
 from mrcore.wire import cluster_messages as wire
@@ -68,7 +68,7 @@ class Boss:
 
     def start(self, spec, task=0, inputs=(), total=None):
         attempt = AttemptId("p0", int(isinstance(spec, ReduceSpec)), task, 0)
-        told = encode(Task(self.folder, encode_spec(spec)))
+        told = encode_task(self.folder, encode_spec(spec))
         total = len(inputs) if total is None else total
         self.say(wire.StartAttempt(attempt, 5, told, MEMORY, tuple(inputs), total))
         return attempt

@@ -8,7 +8,7 @@ import pytest
 from mrcore import errors
 from mrcore.engine.program import Program, write_program
 from mrcore.engine.spec import Keys, MapSpec, PythonMapSpec, ReduceSpec, Span, TaskResult, encode_spec
-from mrcore.executors.attach import Task, encode
+from mrcore.executors.attach import encode_task
 from mrcore.executors.outcome import Runner, class_of, remove_output
 from mrcore.storage.partfile import file_check
 from mrcore.wire.cluster_fields import (
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 def start_of(folder, spec, attempt=0, inputs=(), skip=()):
     stage = int(isinstance(spec, ReduceSpec))
-    told = encode(Task(os.path.join(folder, b"out"), encode_spec(spec)))
+    told = encode_task(os.path.join(folder, b"out"), encode_spec(spec))
     return StartAttempt(
         AttemptId("p0", stage, spec.task, attempt), 1, told, MEMORY, tuple(inputs), len(inputs), False, tuple(skip)
     )
