@@ -245,12 +245,12 @@ class LocalExecutor:
         if self._place.durable:
             folder = os.path.join(self._place.folder, b"journal-" + name.encode())
             with writing(folder):
-                if not os.path.isdir(folder):
-                    self._sweep(name)
+                with contextlib.suppress(FileExistsError):
                     os.mkdir(folder, 0o700)
                 disk = RealDisk(folder)
         opened = LocalStep(self._cluster, means, name, step, self._place.disk, disk, settings)
         if not opened.is_given_up:
+            self._sweep(name, {result.output for result in opened.tasks.results.values()})
             return opened
         opened.stop(kill=True)
         self._memory.pop(name)
@@ -346,12 +346,11 @@ class LocalExecutor:
                 if self._place.disk is not None:
                     self._place.disk.give(size)
 
-    def _sweep(self, name: str) -> None:
-        """Files of a step whose journal is gone are nobody's."""
-        start = name.encode() + b"."
-        for entry in os.listdir(self._place.folder):
-            if entry.startswith(start):
-                os.unlink(os.path.join(self._place.folder, entry))
+    def _sweep(self, name: str, known: set[bytes]) -> None:
+        """Files of a step that its journal does not know are nobody's: of attempts that a crash cut off."""
+        start, folder = name.encode() + b".", self._place.folder
+        found = [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(start)]
+        self._remove([path for path in found if path not in known])
 
 
 def _is_as_written(path: bytes, size: int, check: int) -> bool:

@@ -254,6 +254,16 @@ def test_files_of_a_step_whose_journal_is_gone_are_nobodys(work):
     assert not os.path.exists(stray)
 
 
+def test_files_of_attempts_that_a_crash_cut_off_are_nobodys(work):
+    interrupted(work, work.count_step(4), 2)
+    strays = [os.path.join(work.folder, name) for name in (b"p0.0.1.77", b"p0.1.0.5.merge-1")]
+    for stray in strays:
+        open(stray, "wb").close()
+    with executor_of(work, 1, durable=True) as executor:
+        next(executor.run(work.count_step(4)))
+        assert not any(map(os.path.exists, strays))
+
+
 def test_merges_are_asked_for_again_where_only_the_first_half_was_done(work):
     asked = []
 
