@@ -130,9 +130,15 @@ class LocalCluster:
     def take(self, wanted: Surroundings, *, fresh: bool) -> WorkerProcess:
         """A process that works for nobody: a warm one, unless it has to be fresh.
 
+        Those that were started in another environment end: a program has one, and seldom comes back to an old one.
+
         Raises:
             OSError: none can be started.
         """
+        for idle in [one for one in self._idle if one.surroundings.variables != wanted.variables]:
+            self._idle.remove(idle)
+            self._unwatch(idle.process)
+            idle.process.close()
         for index, idle in enumerate(self._idle if not fresh else ()):
             if idle.surroundings.suit(wanted):
                 del self._idle[index]

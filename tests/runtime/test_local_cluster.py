@@ -52,6 +52,14 @@ def test_a_warm_process_is_taken_where_its_surroundings_suit(cluster, given, wan
     assert give_and_take(cluster, given, wanted) == suits
 
 
+def test_processes_of_another_environment_do_not_pile_up(cluster):
+    old = on(cluster, lambda: cluster.take(HERE, fresh=True))
+    on(cluster, lambda: cluster.give(old, HERE, reusable=True))
+    new = on(cluster, lambda: cluster.take(Surroundings({"A": "2"}, None), fresh=False))
+    assert gone(old.pid)
+    on(cluster, new.close)
+
+
 def test_a_fresh_process_is_a_new_one(cluster):
     assert not give_and_take(cluster, HERE, HERE, fresh=True)
 
