@@ -245,6 +245,7 @@ def _say(result: JobResult) -> None:
     rate = counters["bytes_in"] / 1e6 / max(seconds["total"], 1e-9)
     write_note(
         f"mrcore: {counters['tokens']:,} words, {counters['records_out']:,} lines; {counters['bytes_in']:,} bytes in "
-        f"{seconds['total']:.3f} s ({rate:,.0f} MB/s): map {seconds['map']:.3f}, reduce {seconds['reduce']:.3f}; "
+        f"{seconds['total']:.3f} s ({rate:,.0f} MB/s): map {seconds.get('map', 0):.3f}, "
+        f"reduce {seconds.get('reduce', 0):.3f}; "
         f"{counters['spills']:,} spills, {result.used['tmp_peak']:,} bytes of intermediate files"
     )

@@ -121,6 +121,13 @@ class WorkerProcess:
         """The record that a user's function was at: file and offset."""
         return None if self._page is None else RecordPage(self._page).read()
 
+    def strike(self) -> None:
+        """Ends it and what it started, and does not wait until it is gone, as :meth:`kill` does, which is to follow."""
+        if self.is_alive():
+            with contextlib.suppress(OSError):
+                _kill(_descendants(self.pid))
+            _kill([self.pid])
+
     def kill(self) -> None:
         """Kills it, and the processes that users' functions started in it. A second call does nothing."""
         if self.is_alive():

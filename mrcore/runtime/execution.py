@@ -128,7 +128,7 @@ class Execution:
         from mrcore.storage.history import JobRecord
 
         is_durable = False
-        if sink is not None and not sink.ordered:
+        if sink is not None and not sink.ordered and not streams:  # a stream cannot be read again
             from mrcore.runtime.identity import write_identity
 
             write_identity(self.work.file(_IDENTITY), self._identity())

@@ -208,7 +208,7 @@ class Crew:
         del self.members[member.name]
         self._unwatch(member)
         lost, how = list(member.attempts), self._tasks.how_lost
-        self._means.timeline.worker_ended(member.name, lost, how)
+        self._means.timeline.worker_ended(member.name, lost, how, wanted=self._closed)
         if record is not None:
             for attempt in lost:
                 self._tasks.die(attempt, record)
@@ -241,9 +241,15 @@ class Crew:
         """
         self._closed = True
         self._cluster.watch(self._listener.fileno(), 0)
-        for member in list(self.members.values()):
-            if kill or member.attempts or member.session is None or not member.session.generation:
-                self.dismiss(member)
+        unwanted = [
+            member
+            for member in self.members.values()
+            if kill or member.attempts or member.session is None or not member.session.generation
+        ]
+        for member in unwanted:  # all at once: large ones take their time to die
+            member.process.strike()
+        for member in unwanted:
+            self.dismiss(member)
         try:
             part()
         finally:

@@ -159,7 +159,7 @@ class LocalExecutor:
                         yield stage, result
                 self._steps.append((name, step))
                 return
-            except CorruptionError:
+            except (CorruptionError, InputError):  # damaged, or gone: perhaps of an earlier step
                 if repair == REPAIRS_MAX or not self._repair():
                     raise
 
@@ -223,8 +223,11 @@ class LocalExecutor:
         now_ns = time.monotonic_ns()
         for attempt, why in self._lost_outputs(current):
             coordinator.report_lost(attempt, why, now_ns)
-        if tasks.name not in coordinator.scheduler.ledger.jobs:
+        known = coordinator.scheduler.ledger.jobs.get(tasks.name)
+        if known is None:
             coordinator.submit(tasks.name, self._stages(step), self._options(tasks), b"", now_ns)
+        else:  # who goes on may want more attempts than who began; no record depends on the options
+            known.options = self._options(tasks)
         coordinator.flush(now_ns)
         self._timeline.phase_began(step.name, tasks.name, 0, len(step.tasks))
         if step.merge is not None:

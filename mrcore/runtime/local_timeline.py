@@ -51,12 +51,12 @@ class Timeline:
         """A process has registered."""
         self._say("worker", worker=worker, pid=pid)
 
-    def worker_ended(self, worker: str, attempts: list[AttemptId], how: str) -> None:
-        """A process is gone, and with it what it ran."""
-        self._say("worker_ended", worker=worker, how=how)
+    def worker_ended(self, worker: str, attempts: list[AttemptId], how: str, *, wanted: bool) -> None:
+        """A process is gone, and with it what it ran; ``wanted``: nobody needed that any more."""
+        self._say("worker_ended", worker=worker, how="the step is over" if wanted else how)
         for attempt in attempts:
-            self._end(attempt, worker, "lost", error=how)
-            self.failed += 1
+            self._end(attempt, worker, "cancelled" if wanted else "lost", error="" if wanted else how)
+            self.failed += not wanted
 
     def attempt_began(self, attempt: AttemptId, worker: str, is_speculative: bool) -> None:
         """A worker was told to run it."""

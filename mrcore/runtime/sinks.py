@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mrcore.engine.spec import TaskResult
 
 MANIFEST, WORK = b"_manifest.json", b"_work"
+DONE = b"done"  # in the work directory, once every part is in its place
 _COPY_BYTES = 4 << 20
 
 
@@ -100,6 +101,10 @@ class DirectorySink:
         work = os.path.join(self.path, WORK)
         if self._resume and WORK in present:
             lock = self._lock_dead(work)
+            if OUTPUT_MARKER in present and os.path.exists(os.path.join(work, DONE)):
+                os.close(lock)  # it was done, and died while it removed what it did not need any more
+                self._remove_dead(work)
+                raise OutputExistsError(f"output is complete: {shown(self.path)}: there is nothing to go on with")
             self.resumed = True
             return WorkDir(work, lock)
         if present and not self._overwrite:
@@ -176,6 +181,7 @@ class DirectorySink:
         self._remove_old()
         outputs = [self._publish(part.output, name.encode()) for name, part in zip(names, parts, strict=True)]
         self._publish(prepared, MANIFEST)
+        self._write(DONE, b"")
         self._publish(marker, OUTPUT_MARKER)
         with writing(self.path):
             sync_directory(self.path)

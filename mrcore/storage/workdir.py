@@ -19,6 +19,7 @@ from mrcore.storage.files import writing
 
 PREFIX = b"mrcore-"
 OURS = re.compile(rb"mrcore-[0-9]+-[0-9a-f]{8}")  # what temporary() makes, and nothing else is swept
+FINISHED = re.compile(rb"p[0-9]+(r[0-9]+)?\.[0-9]+\.[0-9]+")  # the final name of a task's output
 LOCK = b"lock"
 SPARE = 3
 YOUNG_S = 60  # a directory this young may not have its lock yet
@@ -69,6 +70,7 @@ class WorkDir:
         """Lets the directory go and leaves it there: whoever goes on with it takes its lock."""
         if self._lock >= 0:
             self._give_spare()
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # a child that the program forked may hold the descriptor
             os.close(self._lock)
             self._lock = -1
 
@@ -84,9 +86,13 @@ class WorkDir:
                         os.unlink(path)
 
     def size(self) -> int:
-        """Bytes of the files in it, those of directories in it left out."""
+        """Bytes of the intermediate files in it: without those that are finished, and those of directories in it."""
         with os.scandir(self.path) as entries:
-            return sum(entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False))
+            return sum(
+                entry.stat().st_size
+                for entry in entries
+                if entry.is_file(follow_symlinks=False) and not FINISHED.fullmatch(entry.name)
+            )
 
     def remove(self) -> None:
         """Removes the directory and all in it; nothing happens when it is gone already."""

@@ -168,10 +168,12 @@ def test_clearing_leaves_the_lock_only(tmp):
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (1, 70_000)])
-def test_its_size_is_that_of_the_files_in_it(tmp, sizes):
+def test_its_size_is_that_of_the_intermediate_files_in_it(tmp, sizes):
     with temporary(tmp) as work:
+        with open(work.file("p0r1.1.17"), "wb") as file:  # finished
+            file.write(bytes(1000))
         for index, size in enumerate(sizes):
-            with open(work.file(f"p0.0.{index}"), "wb") as file:
+            with open(work.file(f"p0.0.0.{index}"), "wb") as file:
                 file.write(bytes(size))
         os.mkdir(work.file("journal-p0"))
         with open(os.path.join(work.path, b"journal-p0", b"journal"), "wb") as file:
