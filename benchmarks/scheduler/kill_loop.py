@@ -85,6 +85,8 @@ class Loop:
                 _, said = job.communicate()
             if job.returncode == 0:
                 break
+            if b"output is complete" in said:  # it had been killed behind its last word
+                break
             if not was_killed:
                 raise SystemExit(f"a job failed: {said.decode()}")
             self.counts["resumed"] += 1

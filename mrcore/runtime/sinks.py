@@ -104,9 +104,11 @@ class DirectorySink:
             if OUTPUT_MARKER in present and os.path.exists(os.path.join(work, DONE)):
                 os.close(lock)  # it was done, and died while it removed what it did not need any more
                 self._remove_dead(work)
-                raise OutputExistsError(f"output is complete: {shown(self.path)}: there is nothing to go on with")
+                raise self._complete()
             self.resumed = True
             return WorkDir(work, lock)
+        if self._resume and OUTPUT_MARKER in present:
+            raise self._complete()
         if present and not self._overwrite:
             if WORK in present:
                 how = "go on with it with --resume, or begin anew with --overwrite"
@@ -117,6 +119,11 @@ class DirectorySink:
         if WORK in present:
             self._remove_dead(work)
         return WorkDir(work)
+
+    def _complete(self) -> OutputExistsError:
+        return OutputExistsError(
+            f"output is complete: {shown(self.path)}: there is nothing to go on with; replace it with --overwrite"
+        )
 
     def _make(self, path: bytes) -> None:
         try:

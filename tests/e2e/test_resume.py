@@ -158,7 +158,7 @@ def test_nothing_to_resume_begins(job):
 def test_an_output_that_is_whole_stays_as_it_is(job):
     expected = job.undisturbed()
     job.resume()
-    assert job.run("--resume").failed(4, "output exists: out")
+    assert job.run("--resume").failed(4, "output is complete: out")
     assert job.output() == expected
 
 

@@ -105,7 +105,7 @@ def test_a_program_of_pythons_and_the_values_its_functions_hold(shell):
     assert (done.status, done.err) == (0, b"")
     assert sorted((job.folder / "out" / "part-00000").read_bytes().splitlines()) == [b"0\t3", b"1\t3", b"2\t2"]
     assert [job.marks()[task] for task in range(FILES)] == [1] * 7 + [2]
-    assert shell.run("3").err.startswith(b"refused: output exists: out")
+    assert shell.run("3").err.startswith(b"refused: output is complete: out")
 
 
 def tried(job, where):
