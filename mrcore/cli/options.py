@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 
 from mrcore.cli.output import check_open, write_note, write_out
@@ -138,9 +139,12 @@ def start_workers(arguments: argparse.Namespace, *, small: int) -> None:
     if arguments.dry_run or arguments.workers == 0 or "-" in arguments.paths:
         return
     try:
-        size = sum(os.stat(path).st_size for path in arguments.paths[:_LOOKS_MAX])
+        found = [os.stat(path) for path in arguments.paths[:_LOOKS_MAX]]
     except (OSError, ValueError):  # a pattern, or nothing
         return
+    if not all(stat.S_ISREG(one.st_mode) or stat.S_ISDIR(one.st_mode) for one in found):
+        return  # who reads a stream is started for it
+    size = sum(one.st_size for one in found)
     if arguments.workers is None and size <= small:
         return
     from mrcore import resources

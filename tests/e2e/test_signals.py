@@ -62,20 +62,17 @@ def working(shell):
     return os.listdir(shell.tmp) or os.path.exists(shell.folder / "out" / "_work")
 
 
-def stopped(shell, process, number, files, kept=False):
-    """Checks everything about a job that was stopped by a signal; ``kept``: it can be gone on with in ``out``."""
+def stopped(shell, process, number, files):
+    """Checks everything about a job that was stopped by a signal and leaves nothing."""
     start = time.monotonic()
     out, err = process.communicate(timeout=10)
     assert time.monotonic() - start < 2
     word = b"interrupted" if number == signal.SIGINT else b"terminated"
-    how = b": out: go on with --resume" if kept else b""
-    assert (process.returncode, err) == (128 + number, b"mrcore: " + word + how + b"\n")
+    assert (process.returncode, err) == (128 + number, b"mrcore: " + word + b"\n")
     assert out == b""
     assert shell.gone()
     assert os.listdir(shell.tmp) == []
-    assert sorted(os.listdir(shell.folder)) == sorted([*files, "out"] if kept else files)
-    if kept:
-        assert os.listdir(shell.folder / "out") == ["_work"]
+    assert sorted(os.listdir(shell.folder)) == sorted(files)
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["to the group", "to the parent"])
@@ -85,7 +82,7 @@ def test_a_signal_while_tasks_read(shell, fifos, job, number, group):
     with shell.start("wordcount", *JOBS[job], *fifos) as process:
         wait_for(lambda: working(shell) and fifos.opened(2 if "2" in JOBS[job] else 1))
         (os.killpg if group else os.kill)(process.pid, number)
-        stopped(shell, process, number, fifos, kept=job == "workers, to a folder")
+        stopped(shell, process, number, fifos)  # a stream cannot be gone on with
 
 
 @pytest.mark.parametrize("number", SIGNALS)
