@@ -14,7 +14,7 @@ from mrcore.errors import InputError, UsageError, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import ModuleType
+    from types import CodeType, ModuleType
     from typing import Any
 
     from mrcore.runtime.pipeline import Pipeline, PipelinePlan
@@ -143,19 +143,29 @@ def load_job(arguments: argparse.Namespace) -> Pipeline:
 
 def _load(path: str, arguments: list[str]) -> ModuleType:
     import importlib.util
+    from importlib.machinery import SourceFileLoader
 
     import cloudpickle
 
+    class Uncached(SourceFileLoader):
+        """What stands in the file now, as of a script: bytecode of an edit ago has no say, and none is left behind."""
+
+        def get_code(self, fullname: str) -> CodeType:
+            return self.source_to_code(self.get_data(path), path)
+
+    if not path.endswith(".py"):
+        raise UsageError(f"not a Python file: {shown(path)}: name one that ends in .py")
+
     stem = os.path.splitext(os.path.basename(path))[0]
     name = stem if stem.isidentifier() and stem not in sys.modules else f"job_file_{len(sys.modules)}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"not a Python file: {shown(path)}: name one that ends in .py")
+    loader = Uncached(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     sys.argv = [path, *arguments]
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     cloudpickle.register_pickle_by_value(module)  # a worker need not find it under its name
     return module
 

@@ -96,7 +96,7 @@ def feed_span(feed: KeyFeed, span: Span, progress: Callable[[int], None], *, cop
         InputError: the file cannot be read, or is not what it was.
         BudgetError: a token is too long.
     """
-    if span.size < 0:
+    if span.is_stream:
         with open_input(span.path) as fd:
             return _feed_stream(feed, span.path, lambda view, _: os.readv(fd, [view]), progress)
     with open_bytes(span.path, span.size) as data:

@@ -34,6 +34,11 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     size: int  # of the whole file; -1: a stream
     document: int = 0  # number of the file among an index's files
 
+    @property
+    def is_stream(self) -> bool:
+        """Can it be read once only?"""
+        return self.size < 0
+
 
 class Disk(msgspec.Struct, frozen=True, array_like=True):
     """Where the job counts its intermediate bytes, and how many there may be."""

@@ -218,7 +218,7 @@ class Coordinator:
         self._handle(events.TimePassed(), now_ns)
 
     def submit(self, job: str, stages: tuple[StageSpec, ...], options: JobOptions, payload: bytes, now_ns: int) -> None:
-        """Somebody wants a job done; one that is known is not begun again.
+        """Somebody wants a job done; one that runs is not begun again, and takes over the options.
 
         Raises:
             UsageError: it is none that can be run.

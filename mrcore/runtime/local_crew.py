@@ -52,7 +52,6 @@ class Means(NamedTuple):
         token: of the job.
         memory_bytes, slots: that each process registers with.
         surroundings: that processes must have been started in.
-        fresh: whether they must be new ones.
         timeline: that is told what happens.
     """
 
@@ -62,7 +61,6 @@ class Means(NamedTuple):
     memory_bytes: int
     slots: int
     surroundings: Surroundings
-    fresh: bool
     timeline: Timeline
 
 
@@ -127,7 +125,7 @@ class Crew:
             if self.silent_ends >= STARTS_MAX:
                 raise WorkerLostError(f"worker processes end before they begin: {self._tasks.how_lost}")
             try:
-                process = self._cluster.take(self._means.surroundings, fresh=self._means.fresh)
+                process = self._cluster.take(self._means.surroundings, fresh=self._tasks.is_stream)
             except OSError as error:
                 raise start_error(error) from error
             self._numbers += 1
@@ -258,7 +256,7 @@ class Crew:
             self._connections.clear()
             for member in list(self.members.values()):
                 self._unwatch(member)
-                self._cluster.give(member.process, self._means.surroundings, reusable=not self._means.fresh)
+                self._cluster.give(member.process, self._means.surroundings, reusable=not self._tasks.is_stream)
             self.members.clear()
 
     # ---- connections ----------------------------------------------------------------------------

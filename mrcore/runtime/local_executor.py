@@ -223,11 +223,8 @@ class LocalExecutor:
         now_ns = time.monotonic_ns()
         for attempt, why in self._lost_outputs(current):
             coordinator.report_lost(attempt, why, now_ns)
-        known = coordinator.scheduler.ledger.jobs.get(tasks.name)
-        if known is None:
-            coordinator.submit(tasks.name, self._stages(step), self._options(tasks), b"", now_ns)
-        else:  # who goes on may want more attempts than who began; no record depends on the options
-            known.options = self._options(tasks)
+        # Who goes on may want more attempts than who began.
+        coordinator.submit(tasks.name, self._stages(step), self._options(tasks), b"", now_ns)
         coordinator.flush(now_ns)
         self._timeline.phase_began(step.name, tasks.name, 0, len(step.tasks))
         if step.merge is not None:
@@ -236,10 +233,9 @@ class LocalExecutor:
 
     def _open(self, name: str, step: Step) -> LocalStep:
         """The step with its journal, in which it may be known."""
-        is_stream = any(span.size < 0 for spec in step.tasks for span in getattr(spec, "spans", ()))
         means = Means(
             self._place.folder, self._socket_folder, self._token, self._memory_bytes, math.ceil(self._cpu),
-            Surroundings(environment(), _places(step)), is_stream, self._timeline,
+            Surroundings(environment(), _places(step)), self._timeline,
         )  # fmt: skip
         settings = Settings(
             self._token, lambda: os.urandom(32), int.from_bytes(os.urandom(8), "big"), SCHEDULER, strangers_max=1024

@@ -186,7 +186,7 @@ def plan_job(job: Job, options: Options, *, ordered: bool) -> Plan:
     else:
         partitions = options.reducers or config.reducers(total)
     by_range = ordered and job.emit != "nothing" and job.top is None
-    choose = by_range and len(splits) == 1 and splits[0][0].size < 0 and job.make == "counts"
+    choose = by_range and len(splits) == 1 and splits[0][0].is_stream and job.make == "counts"
     if by_range and not total and not choose:
         partitions = 1
     plan = Plan(inputs, splits, split, partitions, by_range, choose, workers, 0, 0, 0, options.tmp_limit, 0)

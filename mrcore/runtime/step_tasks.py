@@ -73,7 +73,7 @@ class StepTasks:
     @property
     def is_stream(self) -> bool:
         """Whether a task reads what can be read once only."""
-        return any(span.size < 0 for spec in self.step.tasks for span in getattr(spec, "spans", ()))
+        return any(map(_reads_stream, self.step.tasks))
 
     # ---- what the coordinator asks for --------------------------------------------------------
 
@@ -81,7 +81,7 @@ class StepTasks:
         """What a worker has to know to run a task."""
         if stage == 0:
             spec = self.step.tasks[task]
-            if any(span.size < 0 for span in getattr(spec, "spans", ())):
+            if _reads_stream(spec):
                 self._check_unread(task)
         else:
             if self._merges is None:
@@ -248,6 +248,10 @@ class StepTasks:
         first, last = spans[0], spans[-1]
         where = f"bytes {first.start} to {last.stop}" if len(spans) == 1 else f"byte {first.start}, and what follows"
         return f"map task {task} ({shown(first.path)}, {where})"
+
+
+def _reads_stream(spec: TaskSpec) -> bool:
+    return any(span.is_stream for span in getattr(spec, "spans", ()))
 
 
 def _remember(known: dict[str, Any], attempt: AttemptId, what: object) -> None:

@@ -8,7 +8,7 @@ from mrcore.scheduler.actions import CancelReason, EndJob, PublishOutput
 from mrcore.scheduler.attempt import AttemptId
 from mrcore.scheduler.job import Job, check_job
 from mrcore.scheduler.ledger import NO_ATTEMPT
-from mrcore.scheduler.records import JobAdmitted, JobEnded
+from mrcore.scheduler.records import JobAdmitted, JobEnded, OptionsChanged
 from mrcore.scheduler.stage import Stage
 from mrcore.scheduler.task import COMMITTED, VANISHED, WANTED
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def submit(core: Core, event: JobSubmitted) -> None:
-    """Admits a job; says again how one ended that has; takes no notice of one that runs."""
+    """Admits a job; says again how one ended that has; of one that runs takes the options, which may be others now."""
     known = core.ledger.jobs.get(event.job)
     if known is None:
         if error := check_job(event.stages, event.options):
@@ -30,6 +30,12 @@ def submit(core: Core, event: JobSubmitted) -> None:
         begin(core, core.ledger.jobs[event.job])
     elif known.outcome:
         core.actions.append(EndJob(event.job, known.outcome, known.error))
+    elif event.options != known.options and not check_job(known.specs, event.options):
+        core.journal(OptionsChanged(event.job, event.options))
+        core.stirred = True
+        job = core.jobs[event.job]
+        if not job.finals and not event.options.hold:
+            end(core, job, jobs_of.COMPLETED, "")
 
 
 def begin(core: Core, ledger: JobLedger) -> None:

@@ -23,6 +23,7 @@ from mrcore.scheduler.records import (
     EpochBegan,
     JobAdmitted,
     JobEnded,
+    OptionsChanged,
     OutputLost,
     Record,
     RecordSkipped,
@@ -79,7 +80,7 @@ class JobLedger:
         name: of the job.
         specs: of its stages.
         stages: theirs, in the same order; empty once it has ended.
-        options: as submitted.
+        options: as submitted, the last time.
         payload: the driver's.
         counters: sums over the tasks.
         skipped: records that its tasks pass over, all together.
@@ -131,6 +132,7 @@ class Ledger:
             JobAdmitted: self._admit,
             JobEnded: self._end,
             EpochBegan: self._begin,
+            OptionsChanged: self._change,
         }
 
     def apply(self, record: Record) -> None:
@@ -148,6 +150,9 @@ class Ledger:
     def _admit(self, record: JobAdmitted) -> None:
         assert record.job not in self.jobs
         self.jobs[record.job] = JobLedger(record.job, record.stages, record.options, record.payload)
+
+    def _change(self, record: OptionsChanged) -> None:
+        self.jobs[record.job].options = record.options
 
     def _commit(self, record: AttemptCommitted) -> None:
         job = self.jobs[record.job]

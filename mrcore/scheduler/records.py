@@ -30,6 +30,13 @@ class JobAdmitted(_Record, frozen=True, tag="job"):
     payload: bytes
 
 
+class OptionsChanged(_Record, frozen=True, tag="options"):
+    """A job that runs is treated otherwise from now on."""
+
+    job: str
+    options: JobOptions
+
+
 class AttemptCommitted(_Record, frozen=True, tag="commit"):
     """This attempt's output is the task's."""
 
@@ -80,7 +87,16 @@ class JobEnded(_Record, frozen=True, tag="end"):
     error: str = ""
 
 
-Record = EpochBegan | JobAdmitted | AttemptCommitted | OutputLost | AttemptCharged | RecordSkipped | JobEnded
+Record = (
+    EpochBegan
+    | JobAdmitted
+    | OptionsChanged
+    | AttemptCommitted
+    | OutputLost
+    | AttemptCharged
+    | RecordSkipped
+    | JobEnded
+)
 
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _ENCODER = msgspec.msgpack.Encoder()

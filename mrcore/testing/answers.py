@@ -55,6 +55,8 @@ def say_record(record: records.Record) -> str:
             return f"epoch {epoch}"
         case records.JobAdmitted(job):
             return f"admitted {job}"
+        case records.OptionsChanged(job):
+            return f"changed options of {job}"
         case records.AttemptCommitted(job, stage, task, attempt, holder):
             return f"committed {job}/{stage}/{task}/{attempt}{_say_holder(holder)}"
         case records.OutputLost(job, stage, task, attempt):

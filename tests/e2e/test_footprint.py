@@ -18,7 +18,8 @@ def test_a_native_job_loads_nothing_heavy_in_any_of_its_processes(shell, text, w
     done = shell.run("wordcount", "-j", workers, "--split", "50K", "x", "-o", "out")
     assert done.status == 0
     loaded = re.findall(r"^import time: .*\| +(\S+)$", done.err.decode(), re.MULTILINE)
-    assert loaded.count("mrcore.engine.map_task") == (1 if workers == "0" else 3), "of every process"
+    processes = loaded.count("mrcore.engine.map_task")
+    assert processes == 1 if workers == "0" else 2 <= processes <= 3, "the first worker may have done it all"
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
 
 

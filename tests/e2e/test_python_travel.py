@@ -1,6 +1,7 @@
 """How users' functions reach the workers, whatever program they stand in; and JOB.py on the command line."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -183,3 +184,16 @@ def test_the_manifest_and_json_name_the_job(folder):
     assert manifest["job"] == {"verb": "run", "name": "Count", "stages": 1, "reducers": 1}
     assert manifest["parts"][0]["records"] == 5
     assert folder.run("inspect", "out").out.startswith(b"output of 1 parts: 5 records, 29 bytes\nok")
+
+
+def test_the_job_file_is_read_as_it_stands_and_nothing_is_left_beside_it(folder):
+    """An edit in the same second that changes no size is one that a cache of bytecode would not see."""
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
+        folder.env.pop(name, None)
+    job = "import mrcore as mr\nclass Job(mr.MapReduce):\n    def map(self, record, ctx):\n        yield 'k', {}\n"
+    folder.write("in", b"a\n")
+    for value in (1, 2):
+        folder.write("twice.py", job.format(value).encode())
+        os.utime(folder.folder / "twice.py", ns=(10**18, 10**18))
+        assert folder.run("run", "twice.py", "in", "-j", "0").out == b"k\t%d\n" % value
+    assert not (folder.folder / "__pycache__").exists()

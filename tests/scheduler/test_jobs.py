@@ -126,3 +126,30 @@ def test_counters_of_ever_new_names_end_the_job_before_they_fill_the_memory(told
         told.finish(next(iter(told.running)), counters={f"{number}-{name}": 1 for name in range(1000)})
     (ended,) = told.said(do.EndJob)
     assert ended.outcome == "failed" and "more than 10000 names of counters" in ended.error
+
+
+def test_a_job_that_is_submitted_again_is_treated_as_the_last_word_says(told):
+    told.worker("w")
+    told.submit(StageSpec(1), attempts_max=1, backoff_ns=0)
+    assert told.submit(StageSpec(1), attempts_max=1, backoff_ns=0) == [], "nothing is new"
+    told.recover()
+    told.submit(StageSpec(1), attempts_max=2, backoff_ns=0)
+    told.worker("w")
+    told.fail(next(iter(told.running)))
+    assert told.said(do.EndJob) == []
+    told.recover()
+    assert told.scheduler.ledger.jobs["j"].options.attempts_max == 2, "it is in the journal"
+    told.submit(StageSpec(1), attempts_max=0)
+    assert told.said(do.EndJob) == [], "options that make no sense change nothing"
+    assert told.scheduler.ledger.jobs["j"].options.attempts_max == 2
+    told.worker("w")
+    told.fail(next(iter(told.running)))
+    assert [ended.outcome for ended in told.said(do.EndJob)] == ["failed"]
+
+
+def test_a_held_job_that_is_done_ends_when_it_is_held_no_more(told):
+    told.worker("w")
+    told.submit(StageSpec(1), hold=True)
+    told.finish(next(iter(told.running)))
+    told.submit(StageSpec(1))
+    assert [ended.outcome for ended in told.said(do.EndJob)] == ["succeeded"]
