@@ -24,6 +24,7 @@ from mrcore.engine.record_page import RECORD_PAGE_BYTES, RecordPage
 from mrcore.executors.attach import FREE, Attach, decode_attach
 from mrcore.executors.attempts import Connection
 from mrcore.executors.outcome import Runner
+from mrcore.executors.process_state import process_state
 from mrcore.executors.task_log import TaskLog
 from mrcore.executors.unix_socket import connect
 from mrcore.executors.user_modules import UserModules
@@ -46,7 +47,7 @@ class Worker:
         self._log = TaskLog()
         self._session = -1
         self._modules = UserModules()
-        self._environment = dict(os.environ)
+        self._state = process_state()
         os.register_at_fork(after_in_child=self._detach)
 
     def serve(self) -> None:
@@ -73,8 +74,8 @@ class Worker:
             self._session = peer.fileno()
             Connection(peer, attach, runner, self._log).serve()
         self._session = -1
-        if threading.active_count() > 1 or self._environment != dict(os.environ):
-            os._exit(0)  # users' functions left a thread or other variables: the next job gets a process without them
+        if threading.active_count() > 1 or self._state != process_state():
+            os._exit(0)  # users' functions left a thread, or variables: the next job gets a process without them
         self._log.direct(b"")
         runner.forget()
 

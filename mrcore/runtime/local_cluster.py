@@ -6,7 +6,7 @@ run side by side. It starts all worker processes, because the kernel ends them w
 them, and this one ends with the program.
 
 A process that has done its work waits for :data:`IDLE_S` for another job of the same surroundings: to start an
-interpreter and load the engine takes fifty times as long as to say hello. One that has run users' functions
+interpreter and load the engine takes far longer than to say hello. One that has run users' functions
 is only taken for jobs whose functions come from the same places.
 """
 

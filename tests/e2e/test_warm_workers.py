@@ -183,3 +183,23 @@ before = once(found)
 once(leave)
 print([before == once(found), before[1]])
 """) == [[True, None]]
+
+
+def test_a_umask_a_handler_and_a_priority_that_functions_leave_are_not_the_next_jobs(program):
+    assert program("""
+import resource, signal
+def state():
+    umask = os.umask(0o22)
+    os.umask(umask)
+    return umask, str(signal.getsignal(signal.SIGUSR1)), os.getpriority(os.PRIO_PROCESS, 0)
+def leave(line):
+    os.umask(0o111)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    os.nice(3)
+    return 0
+def found(line):
+    return state()
+before = once(found)
+once(leave)
+print([before == once(found), before == state()])
+""") == [[True, True]]

@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """Kills processes of a job at random, again and again, and compares its bytes with those of an undisturbed run.
 
-    python benchmarks/scheduler/kill_loop.py --seconds 600
+    benchmarks/faults/kill_loop.py --seconds 600
 
 A job of some seconds is run over and over. Each second a worker of it, drawn at random, is killed; now and then
 its coordinator, or all of its processes at once, and then it goes on with ``--resume``. Each run must end with the
