@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 
 from mrcore.cli.output import write_out
@@ -30,6 +29,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     """Prints one line a check; 1 if any failed."""
+    import platform
+
     import mrcore
 
     write_out(f"mrcore {mrcore.__version__}, Python {platform.python_version()}, {platform.platform()}")

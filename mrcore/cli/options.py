@@ -105,9 +105,7 @@ def keys_of(arguments: argparse.Namespace) -> Keys:
 def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
     """Runs a job as the options say; the exit status."""
     start_workers(arguments, small=SMALL_INPUT)
-    from mrcore.dataflow.explain import explain_plan
     from mrcore.runtime.job import run_job
-    from mrcore.runtime.plan import plan_job
 
     _check(job, arguments)
     check_streams(arguments, closed)
@@ -115,6 +113,9 @@ def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
         check_open()
     options, sink = options_of(arguments), sink_of(arguments)
     if arguments.dry_run:
+        from mrcore.dataflow.explain import explain_plan
+        from mrcore.runtime.plan import plan_job
+
         write_out(explain_plan(job, plan_job(job, options, ordered=sink.ordered)))
         return 0
     progress = progress_of(arguments)

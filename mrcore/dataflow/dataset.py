@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mrcore.dataflow.executors import Executor, options_of, parse_split
-from mrcore.dataflow.explain import explain_plan
 from mrcore.dataflow.index_lines import parse_files
 from mrcore.engine.spec import Keys
 from mrcore.errors import UsageError
@@ -308,4 +307,6 @@ def _write(
 
 
 def _explain(job: Job, executor: Executor | None) -> str:
+    from mrcore.dataflow.explain import explain_plan  # brings with it what only pipelines of functions need
+
     return explain_plan(job, plan_job(job, options_of(executor), ordered=True))

@@ -45,7 +45,7 @@ def unprivileged():
 
 
 class TestMemory:
-    @pytest.mark.parametrize("reducers", ["1", "300"])
+    @pytest.mark.parametrize("reducers", ["1", "100"])
     @pytest.mark.parametrize("workers", ["0", "2"])
     @pytest.mark.parametrize("verb", VERBS)
     def test_too_little_is_refused_with_the_least_and_the_least_does(self, shell, large, verb, workers, reducers):
@@ -83,8 +83,8 @@ class TestMemory:
         done = shell.run("wordcount", "--dry-run", "--memory", "5MiB", large, "fifo")
         assert re.search(rb"^workers    1$", done.out, re.MULTILINE)
 
-    @pytest.mark.parametrize("size", [900_000, 1_700_000, 3_000_000, 5_000_000, 9_000_000])
-    @pytest.mark.parametrize("memory", ["6MiB", "10MiB", "15MiB", "17MiB", "40MiB"])
+    @pytest.mark.parametrize("size", [900_000, 1_700_000, 3_000_000, 9_000_000])
+    @pytest.mark.parametrize("memory", ["6MiB", "15MiB", "17MiB", "40MiB"])
     def test_a_token_is_counted_or_named_with_file_and_byte(self, shell, request, size, memory):
         shell.write("x", b"a\nb c\n" + b"g" * size + b" \nd\n")
         for verb, options in (("wordcount", ()), ("index", ()), ("distinct", ("--of", "lines")),

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 WAYS = [
-    ("-j", "0"), ("-j", "1"), ("-j", "2"), ("-j", "3", "--memory", "64MiB"), ("-j", "0", "--split", "1KiB"),
-    ("-j", "2", "--split", "1KiB"), ("-j", "2", "--split", "70000", "--memory", "LEAST"),
+    ("-j", "0"), ("-j", "1"), ("-j", "2"), ("-j", "3", "--memory", "64MiB"), ("-j", "0", "--split", "3KiB"),
+    ("-j", "2", "--split", "3KiB"), ("-j", "2", "--split", "70000", "--memory", "LEAST"),
     ("-j", "0", "--split", "file", "--memory", "LEAST"), ("-j", "2", "--split", "file"),
     ("-j", "0", "--memory", "LEAST"),
 ]  # fmt: skip

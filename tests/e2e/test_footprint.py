@@ -21,6 +21,7 @@ def test_a_native_job_loads_nothing_heavy_in_any_of_its_processes(shell, text, w
     processes = loaded.count("mrcore.engine.map_task")
     assert processes == 1 if workers == "0" else 2 <= processes <= 3, "the first worker may have done it all"
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
+    assert "mrcore.runtime.pipeline" not in loaded, "it has no functions of a user's"
 
 
 def test_importing_mrcore_loads_nothing_of_it(shell):

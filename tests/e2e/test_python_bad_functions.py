@@ -141,8 +141,8 @@ LOST = {
 @pytest.mark.parametrize("bad", LOST)
 def test_a_mapper_that_ends_its_process(shell, bad):
     write_job(shell, bad)
-    done = shell.run("run", "job.py", "in", "-j", "2", "-o", "out")
-    assert done.failed(1, "a worker process ended", LOST[bad], f"while it ran map task 0 ({AT})")
+    done = shell.run("run", "job.py", "in", "-j", "2", "-o", "out", "--max-attempts", "2")
+    assert done.failed(1, "2 attempts failed", "a worker process ended", LOST[bad], f"while it ran map task 0 ({AT})")
     assert sorted(os.listdir(shell.folder)) == ["in", "job.py"]
 
 

@@ -14,11 +14,11 @@ MAPS = tuple((0, task) for task in range(FILES))
 
 @pytest.fixture
 def job(shell):
-    """A job that was killed when all but one of its reduce tasks were done."""
+    """A job that was killed when all but one of its reduce tasks were done, and that one had begun."""
     made = MarkedJob(shell)
     made.expected = made.undisturbed()
     made.hold("reduce.2")
-    made.kill_once(lambda: made.has_committed(*MAPS, (1, 0), (1, 1)))
+    made.kill_once(lambda: made.has_committed(*MAPS, (1, 0), (1, 1)) and made.marks("reduce")[2])
     made.let_go()
     return made
 

@@ -11,7 +11,7 @@ from mrcore.engine import canonical
 from mrcore.engine.canonical import BULK_ITEMS, BYTES_LARGE, SetTooLargeError, Walk
 from mrcore.engine.fingerprint import fingerprint_of
 
-DEEP = 100_000  # some ten times what C's stack holds
+DEEP = 30_000  # some three times what C's stack holds
 
 ATOMS = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.integers(), st.floats(allow_nan=False), st.text(max_size=3),

@@ -2,6 +2,7 @@
 
 Whatever was spilled, all runs of a partition merged are the partition.
 """
+import functools
 import itertools
 import random
 from collections.abc import Iterable, Iterator
@@ -244,15 +245,24 @@ def test_postings_of_many_documents_and_a_document_in_pieces(
 @pytest.mark.parametrize("aimed", [False, True], ids=["one range", "ranges"])
 def test_a_small_buffer_is_full_many_times_and_its_runs_are_the_whole(
         level: str, aimed: bool, partitions: int, splitters: list[bytes] | None) -> None:
-    tokens = words(150_000, [*LENGTHS, 100], seed=8, letters=b"ab")
-    data = b" ".join(tokens)
+    data = many_words()
     spills = Spills(bytes_min(7), partitions, splitters)
     if aimed:
         spills.buffer.aim(table_of(data[:200_000]), 100_000)
     spills.feed(data, 100_000)
     assert spills.times > 5
     assert sum(map(len, spills.runs)) >= spills.times  # a bucket may be more than is sorted at once
-    assert spills.found() == added(ones(data), partitions, splitters)
+    assert spills.found() == many_words_added(partitions, None if splitters is None else tuple(splitters))
+
+
+@functools.cache
+def many_words() -> bytes:
+    return b" ".join(words(150_000, [*LENGTHS, 100], seed=8, letters=b"ab"))
+
+
+@functools.cache
+def many_words_added(partitions: int, splitters: tuple[bytes, ...] | None) -> list[list[Pair]]:
+    return added(ones(many_words()), partitions, None if splitters is None else list(splitters))
 
 
 def test_a_hot_key_is_spilled_alone_and_the_others_go_on_filling() -> None:
