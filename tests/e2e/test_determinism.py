@@ -70,9 +70,11 @@ def test_one_sorted_file_and_standard_output_are_the_same_bytes(shell, source, v
     for seed, way in enumerate(WAYS):
         shell.env["PYTHONHASHSEED"] = str(seed)
         options = [least(shell, verb, *way[:-1], "1", source) if x == "LEAST" else x for x in way]
-        seen.add(shell.run(verb, source, *options).out)
-        assert shell.run(verb, source, *options, "--single", "--overwrite", "-o", "one").status == 0
-        seen.add((shell.folder / "one").read_bytes())
+        if way == WAYS[0] or seed % 2:
+            seen.add(shell.run(verb, source, *options).out)
+        if way == WAYS[0] or not seed % 2:
+            assert shell.run(verb, source, *options, "--single", "--overwrite", "-o", "one").status == 0
+            seen.add((shell.folder / "one").read_bytes())
     assert len(seen) == 1
     assert len(seen.pop()) > 50_000
 

@@ -323,6 +323,7 @@ def test_estimates_lie_within_four_standard_errors(distinct: int, precision: int
     assert (sketch.estimate() == 0) == (distinct == 0)
 
 
+@pytest.mark.exhaustive
 def test_errors_of_many_sets_have_the_standard_error_and_no_bias() -> None:
     """200 sets: their root mean square estimates 0.81 % to a twentieth, their mean is 0 to 0.06 %."""
     size = 50_000

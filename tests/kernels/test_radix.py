@@ -17,6 +17,7 @@ from mrcore.kernels.radix import SortBuffer, bytes_min
 from mrcore.kernels.table import CountTable
 from mrcore.kernels.tokenize import TOKENIZERS
 from mrcore.testing import reference
+from mrcore.testing.words import random_words
 
 Pair = tuple[bytes, int]
 Posting = tuple[int, int]
@@ -39,11 +40,6 @@ def level(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs the test once on each CPU path."""
     with cpu.forced(request.param):
         yield request.param
-
-
-def words(count: int, lengths: list[int], seed: int = 1, letters: bytes = b"abcXYZ019_") -> list[bytes]:
-    draw = random.Random(seed)
-    return [bytes(draw.choices(letters, k=draw.choice(lengths))) for _ in range(count)]
 
 
 def table_of(data: bytes, tokenizer: str = "whitespace", lower: bool = False) -> CountTable:
@@ -139,7 +135,7 @@ MIXED = b"a bb ccc\tdddddddd eeeeeeeeeeeeeee\nFFFFFFFFFFFFFFFF  a\0 \xc3\xa9t\xc
 @each_tokenizer
 def test_tokens_of_every_length_are_sorted_and_added_in_their_partition(
         level: str, tokenizer: str, lower: bool, partitions: int, splitters: list[bytes] | None) -> None:
-    tokens = words(1500, [*range(1, 41), 100], letters=b"abAB") + words(30, LONG_LENGTHS) + ODD * 2
+    tokens = random_words(1500, [*range(1, 41), 100], letters=b"abAB") + random_words(30, LONG_LENGTHS) + ODD * 2
     data = b"\n".join(tokens) + b"\n\n\n" + b" ".join(tokens[::3])
     spills = Spills(8 << 20, partitions, splitters, tokenizer=tokenizer, lower=lower)
     spills.feed(data)
@@ -177,7 +173,7 @@ def test_windows_of_any_size_are_as_one(level: str, tokenizer: str, window: int)
 @each_way
 def test_keys_of_a_table_go_to_their_partition_with_their_counts(
         partitions: int, splitters: list[bytes] | None) -> None:
-    tokens = words(4000, [*range(1, 41)], letters=b"abc") + words(20, LONG_LENGTHS) * 2 + ODD * 3
+    tokens = random_words(4000, [*range(1, 41)], letters=b"abc") + random_words(20, LONG_LENGTHS) * 2 + ODD * 3
     data = b"\n\n".join(tokens)
     spills = Spills(4 << 20, partitions, splitters)
     for _ in range(3):
@@ -189,7 +185,7 @@ def test_keys_of_a_table_go_to_their_partition_with_their_counts(
 
 
 def test_a_table_larger_than_the_buffer_is_taken_in_many_calls() -> None:
-    tokens = words(120_000, LENGTHS, seed=5) + words(40, LONG_LENGTHS, seed=5)
+    tokens = random_words(120_000, LENGTHS, seed=5) + random_words(40, LONG_LENGTHS, seed=5)
     table = table_of(b" ".join(tokens))
     for partitions, splitters in WAYS:
         spills = Spills(bytes_min(7), partitions, splitters)
@@ -227,9 +223,9 @@ def test_postings_of_many_documents_and_a_document_in_pieces(
     records: list[tuple[bytes, list[Posting]]] = []
     documents = [0, 0, 1, 2, 2, 2, 127, 128, 130, 16_384, 2**31, 2**32 - 2, 2**32 - 1, 2**32 - 1]
     for number, document in enumerate(documents):
-        tokens = [b"every", b"seventh"] * 200 + words(3000, [*LENGTHS, 400], seed=number, letters=b"abc")
+        tokens = [b"every", b"seventh"] * 200 + random_words(3000, [*LENGTHS, 400], seed=number, letters=b"abc")
         if document % 2 == 0:
-            tokens += words(3, LONG_LENGTHS, seed=number // 4)
+            tokens += random_words(3, LONG_LENGTHS, seed=number // 4)
         spills.take(table_of(b" ".join(tokens)), document)
         records += [(token, [(document, 1)]) for token in tokens]
     expected = reference.radix(records, lambda lists: counted([one for many in lists for one in many]),
@@ -257,7 +253,7 @@ def test_a_small_buffer_is_full_many_times_and_its_runs_are_the_whole(
 
 @functools.cache
 def many_words() -> bytes:
-    return b" ".join(words(150_000, [*LENGTHS, 100], seed=8, letters=b"ab"))
+    return b" ".join(random_words(150_000, [*LENGTHS, 100], seed=8, letters=b"ab"))
 
 
 @functools.cache
@@ -267,7 +263,7 @@ def many_words_added(partitions: int, splitters: tuple[bytes, ...] | None) -> li
 
 def test_a_hot_key_is_spilled_alone_and_the_others_go_on_filling() -> None:
     draw = random.Random(3)
-    rare = words(40_000, [5, 9, 20], seed=3)
+    rare = random_words(40_000, [5, 9, 20], seed=3)
     data = b" ".join(b"hottest" if draw.random() < 0.9 else draw.choice(rare) for _ in range(400_000))
     for partitions in (1, 4):
         spills = Spills(bytes_min(4), partitions)
@@ -290,7 +286,7 @@ def test_an_empty_buffer_whose_chunks_were_given_back_one_by_one_can_be_released
     assert spills.times == 1 and spills.buffer.empty
     spills.buffer.release()
     released = spills.buffer.memory_bytes
-    tokens = words(20_000, LENGTHS)
+    tokens = random_words(20_000, LENGTHS)
     spills.feed(b" ".join(tokens))
     assert spills.buffer.memory_bytes > released
     assert spills.found() == added([*ones(data), *((token, 1) for token in tokens)], 2)
@@ -317,8 +313,8 @@ SAMPLES = {
     "equal words": [b"all the same, and then %d" % i for i in range(3000)],
     "two words": [b"the first %d" % i for i in range(3000)] + [b"the other"],
     "the same two bytes": [b"ht%x" % (i * 7919) for i in range(9000)],
-    "skewed": [b"e%d" % (i % 9) for i in range(20_000)] + words(500, LENGTHS),
-    "fair": words(20_000, LENGTHS, seed=12),
+    "skewed": [b"e%d" % (i % 9) for i in range(20_000)] + random_words(500, LENGTHS),
+    "fair": random_words(20_000, LENGTHS, seed=12),
     "edges": [bytes([i]) for i in range(33, 256)] + [b"\xff" * 9, b"\0", b"\0" * 8, b"\xff\xff\xff"],
 }
 
@@ -326,7 +322,7 @@ SAMPLES = {
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_any_ranges_give_the_same_and_may_be_chosen_anew_of_an_empty_buffer(partitions: int) -> None:
     spills = Spills(6 << 20, partitions)
-    text = words(6000, [*LENGTHS, 3], seed=13) + SAMPLES["equal words"] + SAMPLES["the same two bytes"]
+    text = random_words(6000, [*LENGTHS, 3], seed=13) + SAMPLES["equal words"] + SAMPLES["the same two bytes"]
     data = b" ".join(text + SAMPLES["edges"])
     expected = added(ones(data), partitions)
     for records in (0, 1, 10_000, 10**6, 2**64 - 1):
@@ -339,9 +335,9 @@ def test_any_ranges_give_the_same_and_may_be_chosen_anew_of_an_empty_buffer(part
 
 def test_ranges_stand_while_the_buffer_holds_records() -> None:
     spills = Spills(6 << 20)
-    low, high = table_of(b" ".join(b"a%d" % i for i in range(9000))), table_of(b" ".join(words(9000, LENGTHS)))
+    low, high = table_of(b" ".join(b"a%d" % i for i in range(9000))), table_of(b" ".join(random_words(9000, LENGTHS)))
     spills.buffer.aim(low, 10**6)
-    data = b" ".join(words(50_000, LENGTHS, seed=14))
+    data = b" ".join(random_words(50_000, LENGTHS, seed=14))
     spills.feed(data)
     with pytest.raises(ValueError, match="holds records"):
         spills.buffer.aim(high, 10**6)
@@ -351,7 +347,7 @@ def test_ranges_stand_while_the_buffer_holds_records() -> None:
 
 @pytest.mark.parametrize("bytes_max", [bytes_min(4096), 2 * bytes_min(4096)])
 def test_as_many_as_4096_partitions(bytes_max: int) -> None:
-    tokens = words(30_000, LENGTHS, seed=15)
+    tokens = random_words(30_000, LENGTHS, seed=15)
     data = b" ".join(tokens)
     spills = Spills(bytes_max, 4096)
     spills.buffer.aim(table_of(data), 10**8)

@@ -10,15 +10,11 @@ from mrcore.kernels.merge import decode
 from mrcore.kernels.radix import SortBuffer, bytes_min
 from mrcore.kernels.table import CountTable
 from mrcore.testing import reference
+from mrcore.testing.words import random_words
 
 Pair = tuple[bytes, int]
 LENGTHS = [1, 2, 6, 7, 8, 9, 14, 15, 16, 17, 31, 32, 33]
 RECORD_MAX = 28  # mr_record.h: what encoding wants for a short key
-
-
-def words(count: int, lengths: list[int], seed: int = 1) -> list[bytes]:
-    draw = random.Random(seed)
-    return [bytes(draw.choices(b"abcXYZ019_", k=draw.choice(lengths))) for _ in range(count)]
 
 
 def table_of(data: bytes) -> CountTable:
@@ -44,7 +40,7 @@ def pairs_of(buffer: SortBuffer, block_size: int = 1 << 16) -> list[list[Pair]]:
     return found
 
 
-KEYS = words(5000, [*range(1, 21), 100]) + [b"n" + b"\0" * i for i in range(20)] + [b"L" * 65535]
+KEYS = random_words(5000, [*range(1, 21), 100]) + [b"n" + b"\0" * i for i in range(20)] + [b"L" * 65535]
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7, 256, 1000])
@@ -89,7 +85,7 @@ def test_partitions_by_any_range(tokens: list[bytes], splitters: list[bytes]) ->
 @pytest.mark.parametrize("kind", ["sum", "posting"])
 def test_blocks_hold_whole_records_and_no_more_than_their_size(kind: str, size: int) -> None:
     """A record larger than a block stands alone; less than 64 bytes are taken for 64."""
-    keys = [b"%d" % i for i in range(300)] + words(300, LENGTHS) + [b"1" * 500, b"2" * 70_000, b"3" * 500]
+    keys = [b"%d" % i for i in range(300)] + random_words(300, LENGTHS) + [b"1" * 500, b"2" * 70_000, b"3" * 500]
     read = decode if kind == "sum" else reference.decode_bytes_records
     buffer = filled(b" ".join(keys), kind=kind)
     blocks = [bytes(block) for block in buffer.blocks(0, size)]
@@ -174,7 +170,7 @@ def test_choosing_the_largest_of_an_empty_buffer_or_of_equals_chooses_none() -> 
 @pytest.mark.parametrize("partitions", [1, 10, 33, 500])
 @pytest.mark.parametrize("kind", ["sum", "posting"])
 def test_memory_stays_inside_the_limit(partitions: int, kind: str) -> None:
-    tables = [table_of(b" ".join(words(60_000, LENGTHS, seed=seed))) for seed in range(4)]
+    tables = [table_of(b" ".join(random_words(60_000, LENGTHS, seed=seed))) for seed in range(4)]
     for bytes_max in (bytes_min(partitions), 2 * bytes_min(partitions)):
         buffer = SortBuffer(bytes_max, partitions, kind=kind)
         buffer.aim(tables[0], 10**9)

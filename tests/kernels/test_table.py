@@ -16,6 +16,7 @@ from mrcore.kernels import cpu
 from mrcore.kernels.table import CountTable
 from mrcore.kernels.tokenize import TOKENIZERS
 from mrcore.testing import reference
+from mrcore.testing.words import random_words
 
 Pair = tuple[bytes, int]
 BLOCK = 4096  # MR_TOKEN_BLOCK
@@ -67,11 +68,6 @@ def feed_windows(table: CountTable, data: bytes, window: int) -> None:
         assert at <= fed <= stop
         size = window if fed > at else 2 * size
         at = fed
-
-
-def words(count: int, lengths: list[int], seed: int = 1, letters: bytes = b"abcXYZ019_") -> list[bytes]:
-    draw = random.Random(seed)
-    return [bytes(draw.choices(letters, k=draw.choice(lengths))) for _ in range(count)]
 
 
 # ---- what is counted ---------------------------------------------------------------------
@@ -268,7 +264,7 @@ def test_text_that_ends_with_its_page_is_not_read_beyond(
 def test_each_part_grows_and_is_used_again(part: str, lengths: list[int], lower: bool) -> None:
     """100,000 keys of one kind are more than any part's first slots, and long ones than the first chunk."""
     table = CountTable(lower=lower)
-    tokens = words(100_000, lengths)
+    tokens = random_words(100_000, lengths)
     data = b" ".join(tokens + tokens[:1000])
     small = table.memory_bytes
     feed_windows(table, data, 50_000)
@@ -283,7 +279,7 @@ def test_each_part_grows_and_is_used_again(part: str, lengths: list[int], lower:
 def test_growing_in_the_middle_of_tokens_that_cross_blocks() -> None:
     """A block that has no room is fed again from the token that was open before it."""
     table = CountTable()
-    tokens = words(60_000, [1, 5, 7, 8, 15, 16, 100, 700], seed=3, letters=bytes(range(33, 127)))
+    tokens = random_words(60_000, [1, 5, 7, 8, 15, 16, 100, 700], seed=3, letters=bytes(range(33, 127)))
     check(table, b" ".join(tokens))
 
 
@@ -303,7 +299,7 @@ def test_a_token_longer_than_the_largest_chunk_takes_a_few_chunks_not_thousands(
 
 def test_clear_forgets_everything(tables: dict) -> None:
     table = CountTable()
-    check(table, b" ".join(words(1000, BORDER_LENGTHS)))
+    check(table, b" ".join(random_words(1000, BORDER_LENGTHS)))
     table.clear()
     assert (table.tokens, table.distinct, table.items()) == (0, 0, [])
     check(table, b"again")

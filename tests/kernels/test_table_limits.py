@@ -1,16 +1,11 @@
 """The combiner table inside a limit of memory: full, emptied and cleared, it forgets no token."""
 import functools
-import random
 from collections import Counter
 
 import pytest
 
 from mrcore.kernels.table import CountTable
-
-
-def words(count: int, lengths: list[int], seed: int = 1, letters: bytes = b"abcXYZ019_") -> list[bytes]:
-    draw = random.Random(seed)
-    return [bytes(draw.choices(letters, k=draw.choice(lengths))) for _ in range(count)]
+from mrcore.testing.words import random_words
 
 
 def feed_emptying(table: CountTable, data: bytes, window: int) -> tuple[Counter[bytes], int]:
@@ -33,7 +28,7 @@ def feed_emptying(table: CountTable, data: bytes, window: int) -> tuple[Counter[
 
 @functools.cache
 def counted_words(lengths: tuple[int, ...]) -> tuple[bytes, Counter[bytes]]:
-    data = b" ".join(words(150_000, list(lengths), seed=9))
+    data = b" ".join(random_words(150_000, list(lengths), seed=9))
     return data, Counter(data.split())
 
 
@@ -50,7 +45,8 @@ def test_a_full_table_holds_no_more_than_its_limit_and_loses_nothing(lengths: li
 
 def test_a_table_that_short_keys_made_large_still_takes_long_ones() -> None:
     table = CountTable(bytes_max=2 << 20)
-    data = b" ".join([b"%x" % i for i in range(100_000)] + words(20_000, [16, 30, 100]) + words(20_000, [9, 15]))
+    long = random_words(20_000, [16, 30, 100]) + random_words(20_000, [9, 15])
+    data = b" ".join([b"%x" % i for i in range(100_000)] + long)
     assert feed_emptying(table, data, 1 << 16)[0] == Counter(data.split())
 
 
@@ -96,7 +92,7 @@ def test_a_table_for_small_texts_is_small_again_after_a_large_one() -> None:
     small = table.memory_bytes
     assert small < CountTable().memory_bytes
     for count in (3, 5000, 3, 200, 150_000, 7, 40_000, 150_000, 1):  # slots of some sizes are kept for the next
-        data = b" ".join(words(count, [1, 7, 8, 15, 16, 40], seed=count))
+        data = b" ".join(random_words(count, [1, 7, 8, 15, 16, 40], seed=count))
         assert table.feed(data, 0, len(data), True) == len(data)
         assert table.tokens == count
         assert sorted(table.items()) == sorted(Counter(data.split()).items())

@@ -157,6 +157,7 @@ def test_every_pair_of_bytes_between_letters() -> None:
     check(b"".join(b"a%c%cb" % pair for pair in itertools.product(range(256), repeat=2)))
 
 
+@pytest.mark.exhaustive
 def test_broken_sequences_of_three_and_four_bytes_between_letters() -> None:
     check(b"".join(b"a%c%c%cb" % three for three in itertools.product(range(0xC0, 256), range(0x70, 0xD0), EDGES)))
     check(b"".join(b"a%c%c%c%cb" % four for four in itertools.product(range(0xE8, 256), EDGES, EDGES, EDGES)))

@@ -2,7 +2,8 @@
 
 Of a test with many cases some are kept, evenly over the list with its first and its last: the
 sanitizers look at what the code does with memory, which most cases of one test have in common. All
-cases run without sanitizers.
+cases run without sanitizers. Tests that are marked as exhaustive, which go through all values of
+one thing in one loop, are left out.
 """
 
 from hypothesis import settings
@@ -16,7 +17,7 @@ settings.load_profile("few examples")
 def pytest_collection_modifyitems(config, items):
     """Keeps CASES_MAX cases of each test function at most."""
     cases = {}
-    for item in items:
+    for item in (item for item in items if not item.get_closest_marker("exhaustive")):
         cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     kept = set()
     for found in cases.values():
