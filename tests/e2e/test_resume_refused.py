@@ -96,7 +96,7 @@ def test_a_program_of_pythons_and_the_values_its_functions_hold(shell):
     shell.command = [sys.executable, "program.py"]
     job.hold("map.7")
     with shell.start("3") as process:
-        wait_for(lambda: job.has_committed(*MAPS[:7]))
+        wait_for(lambda: job.has_committed(*MAPS[:7]) and job.marks()[7])
         os.killpg(process.pid, signal.SIGKILL)
     job.let_go()
     assert shell.run("4").err.startswith(b"refused: cannot resume: out: the code of the job changed")

@@ -70,8 +70,8 @@ def test_top(shell, corpus, way, keys, lines_of, top):
 def test_ngrams(shell, corpus, keys, lines_of, tokenizer, n, cross_lines):
     wanted = keys(tokenizer, tokenizer == "ascii", n, cross_lines)
     expected = lines_of(corpus.count(wanted))
-    for way in WAYS.values():
-        assert printed(shell, corpus, "ngrams", *wanted.arguments(), *way) == expected
+    way = list(WAYS.values())[(n[0] + n[1] + len(tokenizer) + cross_lines) % len(WAYS)]
+    assert printed(shell, corpus, "ngrams", *wanted.arguments(), *way) == expected
 
 
 @pytest.mark.parametrize("lower", [False, True], ids=["", "lower"])
@@ -80,8 +80,9 @@ def test_distinct(shell, corpus, way, keys, tokenizer, lower):
     wanted = keys(tokenizer, lower, of_lines=tokenizer == "lines")
     count = len(corpus.count(wanted))
     assert printed(shell, corpus, "distinct", *wanted.arguments(), *way) == b"%d\n" % count
-    about = int(printed(shell, corpus, "distinct", "--approx", *wanted.arguments(), "-j", "0"))
-    assert abs(about - count) <= 3 * 0.0081 * count
+    if way == WAYS["workers"]:
+        about = int(printed(shell, corpus, "distinct", "--approx", *wanted.arguments(), *way))
+        assert abs(about - count) <= 3 * 0.0081 * count
 
 
 @pytest.mark.parametrize("counts", [False, True], ids=["", "counts"])
