@@ -128,14 +128,14 @@ def main() -> None:
     """Runs the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = (*COMPARED, "interrupt", "cancel", "straggler")
-    parser.add_argument("names", nargs="*", choices=[*known, []], default=list(known), metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[*known, []], default=[], metavar="NAME")
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--mrcore", default="mrcore")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--slowness", default="10")
     arguments = parser.parse_args()
     with subject(arguments.mrcore, arguments.corpus) as bench:
-        for name in arguments.names:
+        for name in arguments.names or known:
             if name in COMPARED:
                 compare(bench, name, arguments.pairs)
             elif name == "straggler":

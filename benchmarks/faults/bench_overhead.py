@@ -89,14 +89,14 @@ def native(bench: Subject, rounds: int, other: str) -> None:
 def main() -> None:
     """Runs the parts that are named, or those that need no other command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=["tasks", "warm", "native", []], default=["tasks", "warm"])
+    parser.add_argument("names", nargs="*", choices=["tasks", "warm", "native", []], default=[])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--mrcore", default="mrcore")
     parser.add_argument("--against")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with subject(arguments.mrcore, arguments.corpus) as bench:
-        for name in arguments.names:
+        for name in arguments.names or ["tasks", "warm"]:
             if name == "tasks":
                 tasks(bench, arguments.rounds)
             elif name == "warm":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import stat
 import sys
 
 from mrcore.cli.output import check_open, write_note, write_out
-from mrcore.config import SMALL_INPUT, SPLIT_MIN
 from mrcore.errors import InputError, UsageError
 
 TYPE_CHECKING = False
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from mrcore.runtime.jobs import Job
     from mrcore.runtime.plan import Options
     from mrcore.runtime.sinks import Sink
-
-_LOOKS_MAX = 16  # inputs that are looked at before the job is planned
 
 INPUT_HELP = """\
 A PATH is a file, a folder with all its subfolders, a quoted glob pattern, or - for standard
@@ -104,7 +100,6 @@ def keys_of(arguments: argparse.Namespace) -> Keys:
 
 def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
     """Runs a job as the options say; the exit status."""
-    start_workers(arguments, small=SMALL_INPUT)
     from mrcore.runtime.job import run_job
 
     _check(job, arguments)
@@ -129,32 +124,6 @@ def run_verb(job: Job, arguments: argparse.Namespace, closed: set[int]) -> int:
     if arguments.verbose:
         _say(result)
     return 0
-
-
-def start_workers(arguments: argparse.Namespace, *, small: int) -> None:
-    """Has worker processes load while we load and plan, where it is plain that the job will have some.
-
-    Args:
-        small: bytes of input up to which it has none, if the user does not ask for any.
-    """
-    if arguments.dry_run or arguments.workers == 0 or "-" in arguments.paths:
-        return
-    try:
-        found = [os.stat(path) for path in arguments.paths[:_LOOKS_MAX]]
-    except (OSError, ValueError):  # a pattern, or nothing
-        return
-    if not all(stat.S_ISREG(one.st_mode) or stat.S_ISDIR(one.st_mode) for one in found):
-        return  # who reads a stream is started for it
-    size = sum(one.st_size for one in found)
-    if arguments.workers is None and size <= small:
-        return
-    from mrcore import resources
-    from mrcore.runtime.local_cluster import local_cluster
-
-    cores = resources.cores()
-    most = min(cores, arguments.workers or cores, 1 + size // SPLIT_MIN)
-    cluster = local_cluster()
-    cluster.soon(lambda: cluster.prepare(most, None))
 
 
 def options_of(arguments: argparse.Namespace) -> Options:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import stat
 import sys
 
-from mrcore.cli.options import add_common, add_verb, check_streams, options_of, progress_of, sink_of, start_workers
+from mrcore.cli.options import add_common, add_verb, check_streams, options_of, progress_of, sink_of
 from mrcore.cli.output import check_open, write_note, write_out
+from mrcore.config import SPLIT_MIN
 from mrcore.errors import InputError, UsageError, shown
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mrcore.runtime.pipeline import Pipeline, PipelinePlan
     from mrcore.runtime.pipeline_run import PipelineResult
 
+_LOOKS_MAX = 16  # inputs that are looked at before the job is planned
 _EXAMPLES = """\
   mrcore run count.py -o counts/ corpus/
   mrcore run jobs.py:Grep corpus/ -- 'err(or)?'
@@ -48,7 +51,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(arguments: argparse.Namespace, closed: set[int]) -> int:
     """Runs the verb; the exit status."""
-    start_workers(arguments, small=-1)
+    _start_workers(arguments)
     from mrcore.runtime.pipeline import plan_pipeline
     from mrcore.runtime.pipeline_run import run_pipeline
 
@@ -139,6 +142,25 @@ def load_job(arguments: argparse.Namespace) -> Pipeline:
     if not isinstance(made, PythonDataset):
         raise UsageError(f"{name} returned {type(made).__name__}: return a dataset not yet run")
     return (made.verify() if arguments.verify else made).pipeline(name)
+
+
+def _start_workers(arguments: argparse.Namespace) -> None:
+    """Has worker processes load while we load the job and plan it, where it will plainly have some."""
+    if arguments.dry_run or arguments.workers == 0 or not arguments.paths or "-" in arguments.paths:
+        return
+    try:
+        found = [os.stat(path) for path in arguments.paths[:_LOOKS_MAX]]
+    except (OSError, ValueError):  # a pattern, or nothing
+        return
+    if not all(stat.S_ISREG(one.st_mode) or stat.S_ISDIR(one.st_mode) for one in found):
+        return  # who reads a stream is started for it
+    from mrcore import resources
+    from mrcore.runtime.local_cluster import local_cluster
+
+    cores, size = resources.cores(), sum(one.st_size for one in found)
+    most = min(cores, arguments.workers or cores, 1 + size // SPLIT_MIN)
+    cluster = local_cluster()
+    cluster.soon(lambda: cluster.prepare(most, None))
 
 
 def _load(path: str, arguments: list[str]) -> ModuleType:
