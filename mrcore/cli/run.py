@@ -173,19 +173,19 @@ def _load(path: str, arguments: list[str]) -> ModuleType:
         """What stands in the file now, as of a script: bytecode of an edit ago has no say, and none is left behind."""
 
         def get_code(self, fullname: str) -> CodeType:
-            return self.source_to_code(self.get_data(path), path)
+            return self.source_to_code(self.get_data(self.path), self.path)
 
     if not path.endswith(".py"):
         raise UsageError(f"not a Python file: {shown(path)}: name one that ends in .py")
-
     stem = os.path.splitext(os.path.basename(path))[0]
     name = stem if stem.isidentifier() and stem not in sys.modules else f"job_file_{len(sys.modules)}"
-    loader = Uncached(name, path)
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    full = os.path.abspath(path)  # tracebacks tell users' files by it, whatever folder the job goes to
+    loader = Uncached(name, full)
+    spec = importlib.util.spec_from_file_location(name, full, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    sys.path.insert(0, os.path.dirname(full))
     sys.argv = [path, *arguments]
     loader.exec_module(module)
     cloudpickle.register_pickle_by_value(module)  # a worker need not find it under its name

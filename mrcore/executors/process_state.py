@@ -8,6 +8,7 @@ import signal
 from typing import NamedTuple
 
 _LIMITS = tuple(sorted(value for name, value in vars(resource).items() if name.startswith("RLIMIT_")))
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = tuple(sorted(signal.valid_signals()))
 
 
@@ -18,7 +19,9 @@ class ProcessState(NamedTuple):
         variables: of the environment.
         umask: of files that are made.
         limits: soft and hard ones; of data the hard one, because the soft one is set for each task.
-        handlers: of signals.
+        handlers: of signals, as Python knows them.
+    blocked: signals.
+    timers: that will send signals.
         priority, processors: where and how urgently it runs.
     """
 
@@ -26,12 +29,14 @@ class ProcessState(NamedTuple):
     umask: int
     limits: tuple[tuple[int, int], ...]
     handlers: tuple[object, ...]
+    blocked: frozenset[int]
+    timers: tuple[tuple[float, float], ...]
     priority: int
     processors: frozenset[int]
 
 
 def process_state() -> ProcessState:
-    """That of this process, now. No other thread may make files meanwhile. Cost: some 100 system calls."""
+    """That of this process, now. No other thread may make files meanwhile. Cost: some 25 system calls."""
     umask = os.umask(0o077)
     os.umask(umask)
     limits = {number: resource.getrlimit(number) for number in _LIMITS}
@@ -41,6 +46,8 @@ def process_state() -> ProcessState:
         umask,
         tuple(limits.values()),
         tuple(signal.getsignal(number) for number in _SIGNALS),
+        frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        tuple(signal.getitimer(which) for which in _TIMERS),
         os.getpriority(os.PRIO_PROCESS, 0),
         frozenset(os.sched_getaffinity(0)),
     )

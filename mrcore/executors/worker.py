@@ -75,7 +75,7 @@ class Worker:
             Connection(peer, attach, runner, self._log).serve()
         self._session = -1
         if threading.active_count() > 1 or self._state != process_state():
-            os._exit(0)  # users' functions left a thread, or variables: the next job gets a process without them
+            os._exit(0)  # users' functions left something behind: the next job gets a process without it
         self._log.direct(b"")
         runner.forget()
 

@@ -39,7 +39,7 @@ class Job(mr.MapReduce):
     def reduce(self, key, values, ctx):
         yield key, sum(values)
 """
-ARGS = ("run", "job.py", "in", "--split", "2K", "-R", "2", "-j", "2")
+ARGS = ("run", "job.py", "in", "--split", "2K", "-R", "2", "-j", "2", "--speculation", "off")
 
 
 def write_job(shell, bad):
@@ -143,7 +143,7 @@ def test_more_bad_records_than_allowed_are_too_many(shell):
 def test_a_worker_that_is_stopped_longer_than_its_lease(shell):
     """It is given up, and killed; what it wrote does not count."""
     write_job(shell, "first('stopped') and os.kill(os.getpid(), signal.SIGSTOP)")
-    with started(shell, *ARGS, "-o", "out", "--speculation", "off") as process:
+    with started(shell, *ARGS, "-o", "out") as process:
         wait_for(lambda: (shell.folder / "stopped").exists())
         stopped = [pid for pid in workers(shell, process) if resources.process_state(pid) == "T"]
         wait_for(lambda: process.poll() is not None or not os.path.exists(f"/proc/{stopped[0]}"))
@@ -158,7 +158,7 @@ def test_a_worker_that_is_stopped_longer_than_its_lease(shell):
 
 def test_a_worker_that_is_stopped_for_a_moment(shell):
     write_job(shell, "first('stopped') and os.kill(os.getpid(), signal.SIGSTOP)")
-    with started(shell, *ARGS, "-o", "out", "--speculation", "off") as process:
+    with started(shell, *ARGS, "-o", "out") as process:
         wait_for(lambda: (shell.folder / "stopped").exists())
         time.sleep(0.5)
         for pid in workers(shell, process):
@@ -172,7 +172,7 @@ def test_a_worker_that_is_stopped_for_a_moment(shell):
 @pytest.mark.parametrize("hang", ["time.sleep(99)", "while True: pass"], ids=["asleep", "busy"])
 def test_a_function_that_hangs_is_ended(shell, hang):
     write_job(shell, f"if first('hung'):\n                {hang}".replace("if first", "\n            if first"))
-    done = shell.run(*ARGS, "-o", "out", "--task-timeout", "1", "--speculation", "off")
+    done = shell.run(*ARGS, "-o", "out", "--task-timeout", "1")
     assert (done.status, done.err) == (0, b"")
     assert lines(shell) == expected()
     assert ran(shell) == 1
@@ -180,7 +180,7 @@ def test_a_function_that_hangs_is_ended(shell, hang):
 
 def test_a_function_that_always_hangs_is_the_end(shell):
     write_job(shell, "time.sleep(99)")
-    done = shell.run(*ARGS, "-o", "out", "--task-timeout", "0.5", "--max-attempts", "2", "--speculation", "off")
+    done = shell.run(*ARGS, "-o", "out", "--task-timeout", "0.5", "--max-attempts", "2")
     assert done.failed(1, "read nothing for too long", "map task ")
     assert done.seconds < PATIENCE_S
     assert shell.gone()
@@ -189,7 +189,7 @@ def test_a_function_that_always_hangs_is_the_end(shell):
 def test_a_slow_attempt_is_overtaken_by_a_second_one(shell):
     """The first attempt would sleep for an hour; where speculation is off nothing else would end it."""
     write_job(shell, "first('slow') and time.sleep(3600)")
-    done = shell.run(*ARGS, "-o", "out")
+    done = shell.run(*ARGS, "-o", "out", "--speculation", "auto")
     assert (done.status, done.err) == (0, b"")
     assert lines(shell) == expected()
     assert ran(shell) >= 1
@@ -204,7 +204,7 @@ def test_stopped_in_each_phase_within_two_seconds(shell, phase, number):
     if phase == "reduce":
         code = (shell.folder / "job.py").read_text()
         (shell.folder / "job.py").write_text(code.replace("yield key, sum", "open('here', 'w'); time.sleep(99)#"))
-    more = ("--max-attempts", "50", "--speculation", "off")
+    more = ("--max-attempts", "50")
     with started(shell, *ARGS, "-o", "out", *more) as process:
         wait_for(lambda: (shell.folder / "here").exists() or (phase == "back-off" and ran(shell) >= 3))
         start = time.monotonic()

@@ -197,3 +197,15 @@ def test_the_job_file_is_read_as_it_stands_and_nothing_is_left_beside_it(folder)
         os.utime(folder.folder / "twice.py", ns=(10**18, 10**18))
         assert folder.run("run", "twice.py", "in", "-j", "0").out == b"k\t%d\n" % value
     assert not (folder.folder / "__pycache__").exists()
+
+
+def test_a_job_file_in_a_folder_that_is_called_as_we_are_is_the_users(folder):
+    (folder.folder / "mrcore").mkdir()
+    folder.write("in", b"a\n")
+    head = b"import os\nimport mrcore as mr\nclass Job(mr.MapReduce):\n    def map(self, record, ctx):\n"
+    folder.write("mrcore/job.py", head + b"        os.chdir('/')\n        yield b'\\xff'.decode(), 1\n")
+    for workers in ("0", "1"):
+        done = folder.run("run", "mrcore/job.py", "in", "-j", workers)
+        assert (done.status, done.out) == (1, b"")
+        assert b"UnicodeDecodeError" in done.err and b"/mrcore/job.py\", line 6, in map" in done.err
+        assert b"b'\\xff'.decode()" in done.err, "the line itself is in the traceback"

@@ -14,6 +14,8 @@ LEFT = {
     "a hard limit of data": "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))",
     "a handler": "signal.signal(signal.SIGUSR1, lambda number, frame: None)",
     "no handler": "signal.signal(signal.SIGINT, signal.SIG_DFL)",
+    "a blocked signal": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])",
+    "an alarm": "signal.alarm(100)",
     "priority": "os.nice(1)",
     "processors": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
 }

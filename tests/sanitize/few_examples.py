@@ -3,7 +3,7 @@
 Of a test with many cases some are kept, evenly over the list with its first and its last: the
 sanitizers look at what the code does with memory, which most cases of one test have in common. All
 cases run without sanitizers. Tests that are marked as exhaustive, which go through all values of
-one thing in one loop, are left out.
+one thing in one loop, or very many, are left out.
 """
 
 from hypothesis import settings
