@@ -109,7 +109,7 @@ def straggler(bench: Subject, pairs: int, slowness: str) -> None:
         inputs.append(str(path))
     ratios = []
     for pair in range(pairs):
-        seconds = {}
+        runs = {}
         for mode in ("auto", "off") if pair % 2 else ("off", "auto"):
             bench.clear()
             mark = bench.folder / "slow"
@@ -118,9 +118,11 @@ def straggler(bench: Subject, pairs: int, slowness: str) -> None:
             process = bench.start(
                 "Straggler", inputs, "--split", "file", "--speculation", mode, SLOW_MARK=str(mark), SLOWNESS=slowness
             )
-            seconds[mode] = bench.wait(process, begun).seconds
-        ratios.append(seconds["off"] / seconds["auto"])
-        print(f"straggler {slowness}x: off {seconds['off']:.2f} s, on {seconds['auto']:.2f} s", flush=True)
+            runs[mode] = bench.wait(process, begun)
+        off, on = runs["off"], runs["auto"]
+        assert (off.status, on.status) == (0, 0) and off.digest == on.digest, runs
+        ratios.append(off.seconds / on.seconds)
+        print(f"straggler {slowness}x: off {off.seconds:.2f} s, on {on.seconds:.2f} s; same bytes", flush=True)
     print(f"straggler {slowness}x: speculation is {statistics.median(ratios):.2f} times as fast, median of {pairs}")
 
 

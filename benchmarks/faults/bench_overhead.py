@@ -39,7 +39,9 @@ def tasks(bench: Subject, rounds: int) -> None:
     for _ in range(rounds):
         bench.clear()
         begun = time.monotonic()
-        times.append(bench.wait(bench.start("Nothing", [str(folder)], "--split", "file"), begun).seconds)
+        run = bench.wait(bench.start("Nothing", [str(folder)], "--split", "file"), begun)
+        assert run.status == 0, run
+        times.append(run.seconds)
     print(said("a task of nothing, -o, the command", times, per=TASKS), flush=True)
     for output in (bench.out, None):
         times = []

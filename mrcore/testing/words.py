@@ -9,9 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def random_words(
-    count: int, lengths: Sequence[int], seed: int = 1, letters: bytes = b"abcXYZ019_"
-) -> list[bytes]:
+def random_words(count: int, lengths: Sequence[int], seed: int = 1, letters: bytes = b"abcXYZ019_") -> list[bytes]:
     """So many words, each as long as one of some lengths; letters are all but equally frequent."""
     draw = random.Random(seed)
     table = (letters * (256 // len(letters) + 1))[:256]
